@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * local.c -- reading and writing our own ends, by the calls on descriptors (tenon/fd.h).
+ *
+ * Standard input and output are shared with other processes, a shell above all, so their
+ * modes are left as they are.  Where somebody made one non-blocking, a call that would
+ * block is an EAGAIN, and we wait by tn_fd_poll.
+ *
+ * A task that would never park is still fair to the others: where an end is always ready
+ * (a file, /dev/zero), the connection at the other side is what it waits for.
+ */
+#include "local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <tenon/fd.h>
+
+void local_prepare(void)
+{
+    /*
+     * A closed descriptor is taken by /dev/null the wrong way round: it answers EBADF
+     * as before, so writing to a closed standard output stays an error.
+     */
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    }
+    /* Left to their defaults these end us, and the kernel our connections, in order. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* ulimit -f: EFBIG it is */
+}
+
+void local_raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* as it was, if refused */
+    }
+}
+
+struct local local_end(int fd)
+{
+    struct stat status;
+    struct local end = { .fd = fd };
+
+    end.is_file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    return end;
+}
+
+/*
+ * One attempt that does not wait, in one system call; what cannot be asked so (terminals,
+ * older kernels) is left to the calls of tenon/fd.h, which need a few more to be as exact
+ * as they are.
+ */
+static ssize_t read_some(struct local end, void *buf, size_t size)
+{
+    struct iovec piece = { buf, size };
+    ssize_t count;
+
+    if (end.is_file)
+        return read(end.fd, buf, size);
+    count = preadv2(end.fd, &piece, 1, -1, RWF_NOWAIT);
+    return count < 0 && errno == EOPNOTSUPP ? tn_fd_read(end.fd, buf, size) : count;
+}
+
+static ssize_t write_some(struct local end, const char *buf, size_t size)
+{
+    struct iovec piece = { (char *)(uintptr_t)buf, size };
+    ssize_t count;
+
+    if (end.is_file)
+        return write(end.fd, buf, size);
+    count = pwritev2(end.fd, &piece, 1, -1, RWF_NOWAIT);
+    return count < 0 && errno == EOPNOTSUPP ? tn_fd_write(end.fd, buf, size) : count;
+}
+
+/* After a call on FD failed: wait if that helps.  True to try again, else *ERR is set. */
+static bool try_again(int fd, short events, tn_err *err)
+{
+    struct pollfd entry = { .fd = fd, .events = events };
+
+    if (errno == EINTR)
+        return true;
+    if (errno == EAGAIN) {
+        if (tn_fd_poll(&entry, 1, -1) >= 0 || errno == EINTR)
+            return true;
+    }
+    *err = tn_err_errno(errno);
+    return false;
+}
+
+tn_err local_read(struct local end, void *buf, size_t size, size_t *got)
+{
+    tn_err err;
+
+    for (;;) {
+        ssize_t count = read_some(end, buf, size);
+        if (count > 0) {
+            *got = (size_t)count;
+            return tn_ok();
+        }
+        /* EIO: the terminal is gone.  EBADF: closed from the beginning. */
+        if (count == 0 || (end.fd == STDIN_FILENO && (errno == EBADF || errno == EIO)))
+            return tn_err_user(TN_EOF, 0);
+        if (!try_again(end.fd, POLLIN, &err))
+            return err;
+    }
+}
+
+tn_err local_write(struct local end, const void *buf, size_t size, size_t *done)
+{
+    tn_err err;
+
+    for (*done = 0; *done < size;) {
+        ssize_t count = write_some(end, (const char *)buf + *done, size - *done);
+        if (count >= 0)
+            *done += (size_t)count;
+        else if (!try_again(end.fd, POLLOUT, &err))
+            return err;
+    }
+    return tn_ok();
+}
+
+/* The milliseconds that tn_fd_poll takes: rounded up, or -1 for ever. */
+int local_poll_time(tn_deadline deadline)
+{
+    int64_t left = tn_left(deadline);
+
+    if (left == INT64_MAX)
+        return -1;
+    left = left / TN_MS + (left % TN_MS != 0);
+    return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+tn_err local_gone(struct local end, int64_t length)
+{
+    tn_deadline deadline = length == INT64_MAX ? TN_NEVER : tn_in(length);
+    struct pollfd entry = { .fd = end.fd, .events = 0 };
+    struct stat status;
+    tn_err err;
+
+    if (fstat(end.fd, &status) ||
+        !(S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode))) {
+        err = tn_sleep(deadline);
+        return tn_failed(err) ? err : tn_err_user(TN_DEADLINE, 0);
+    }
+    for (;;) {
+        int count = tn_fd_poll(&entry, 1, local_poll_time(deadline));
+
+        if (count > 0)
+            return tn_ok();
+        if (count < 0 && errno != EINTR)
+            return tn_err_errno(errno);
+        if (tn_left(deadline) == 0)
+            return tn_err_user(TN_DEADLINE, 0);
+    }
+}

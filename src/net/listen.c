@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listen.c -- listening and accepting.
+ *
+ * Errors of accept(2) are of three sorts.  Those of a connection that failed while it was
+ * queued: take the next.  Those of want (descriptors, memory): the connections stay queued,
+ * so pause and look again every 100 ms; trying at once would spin.  The rest is final.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "net/conn.h"
+
+#define ACCEPT_PAUSE (100 * TN_MS)
+
+/*
+ * So many failures in a row are no failed connections, of which each is told of once, but
+ * a rule that forbids accepting (seccomp's EPERM): pause then, or it would spin.
+ */
+#define PASSED_OVER_MAX 16
+
+/* So many that follow each other may have the same times of keepalive: see conn.c. */
+#define SAME_KEEPALIVE 64
+
+struct tn_listener {
+    struct os *os;
+    int fd;
+    tn_addr addr;
+    struct tn_conn_options options;
+    uint64_t pauses;
+    unsigned accepted;  /* over TCP; it may begin again at 0 */
+    unsigned accepting; /* tasks in tn_accept */
+    struct stat file;   /* of a Unix socket, so that only our own is removed */
+};
+
+static bool is_any6(const tn_addr *addr)
+{
+    struct sockaddr_in6 in6;
+
+    if (addr->as.family != AF_INET6)
+        return false;
+    memcpy(&in6, addr->as.bytes, sizeof(in6));
+    return IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+}
+
+static int set_flag(struct os *os, int fd, int level, int name, int value)
+{
+    return os_setsockopt(os, fd, level, name, &value, sizeof(value));
+}
+
+static int prepare(struct os *os, int fd, const tn_addr *addr,
+                   const struct tn_listen_options *options)
+{
+    int result = 0;
+
+    if (addr->as.family != AF_UNIX)
+        result = set_flag(os, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (result >= 0 && options->reuse_port)
+        result = set_flag(os, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (result >= 0 && addr->as.family == AF_INET6)
+        result =
+            set_flag(os, fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                     options->only_ipv6 || options->family == TN_IPV6 || !is_any6(addr));
+    /*
+     * What is accepted inherits these: five calls less for each connection (2 of 27 us on
+     * loopback), and buffer sizes are there before the handshake scales the window (tcp(7)).
+     */
+    if (result >= 0 && addr->as.family != AF_UNIX)
+        result = conn_set_options(os, fd, true, &options->conn);
+    return result;
+}
+
+/* The path of ADDR if it names a file, else NULL. */
+static const char *path_of(const tn_addr *addr)
+{
+    const char *path = addr->as.bytes + offsetof(struct sockaddr_un, sun_path);
+
+    return addr->as.family == AF_UNIX && path[0] != '\0' ? path : NULL;
+}
+
+/*
+ * A socket's file that refuses connections is left over from a program that has died.
+ * (So does any other file: connect(2) has one error for both.)
+ */
+static bool is_left_over(struct os *os, const tn_addr *addr)
+{
+    int fd, result;
+    struct stat file;
+
+    if (os_stat(os, path_of(addr), &file) < 0 || !S_ISSOCK(file.st_mode))
+        return false;
+    fd = os_socket(os, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    result = os_connect(os, fd, (const struct sockaddr *)addr->as.bytes, addr->size);
+    os_close(os, fd);
+    return result == -ECONNREFUSED;
+}
+
+static int bind_to(struct os *os, int fd, const tn_addr *addr)
+{
+    const struct sockaddr *sockaddr = (const struct sockaddr *)addr->as.bytes;
+    int result = os_bind(os, fd, sockaddr, addr->size);
+
+    if (result != -EADDRINUSE || path_of(addr) == NULL || !is_left_over(os, addr))
+        return result;
+    if (os_unlink(os, path_of(addr)) < 0)
+        return result;
+    return os_bind(os, fd, sockaddr, addr->size);
+}
+
+static int open_socket(struct os *os, const tn_addr *addr,
+                       const struct tn_listen_options *options, int *fd)
+{
+    int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int made = os_socket(os, addr->as.family, type, 0);
+    bool bound = false;
+    int result;
+
+    if (made < 0)
+        return made;
+    result = prepare(os, made, addr, options);
+    if (result >= 0)
+        result = bind_to(os, made, addr);
+    bound = result >= 0;
+    if (result >= 0 && options->mode != 0 && path_of(addr) != NULL)
+        result = os_chmod(os, path_of(addr), options->mode);
+    if (result >= 0) /* the kernel cuts it down to net.core.somaxconn (listen(2)) */
+        result = os_listen(os, made, options->backlog > 0 ? options->backlog : INT_MAX);
+    if (result < 0 && bound && path_of(addr) != NULL)
+        os_unlink(os, path_of(addr));
+    if (result < 0)
+        os_close(os, made);
+    else
+        *fd = made;
+    return result;
+}
+
+static int listen_at(struct tn_listener *listener, const tn_addr *addr,
+                     const struct tn_listen_options *options)
+{
+    struct sockaddr_storage storage;
+    socklen_t size = sizeof(storage);
+    int result = open_socket(listener->os, addr, options, &listener->fd);
+
+    /* ":port" on a host without IPv6. */
+    if (result == -EAFNOSUPPORT && is_any6(addr) && !options->only_ipv6) {
+        struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_port = htons(tn_addr_port(addr)) };
+        tn_addr any4 = tn_addr_from((struct sockaddr *)&in, sizeof(in));
+        result = open_socket(listener->os, &any4, options, &listener->fd);
+    }
+    if (result < 0)
+        return result;
+    listener->addr = *addr;
+    if (os_getsockname(listener->os, listener->fd, (struct sockaddr *)&storage, &size) >=
+        0)
+        listener->addr = tn_addr_from((struct sockaddr *)&storage, size);
+    if (path_of(&listener->addr) != NULL)
+        os_stat(listener->os, path_of(&listener->addr), &listener->file);
+    return 0;
+}
+
+tn_err tn_listen(struct tn_listener **listener, const char *where,
+                 const struct tn_listen_options *options)
+{
+    static const struct tn_listen_options none;
+    struct os *os = task_os();
+    struct tn_listener *made;
+    tn_addr addr;
+    size_t count;
+    tn_err err;
+
+    CHECK(task_self() != NULL);
+    if (options == NULL)
+        options = &none;
+    err = tn_resolve(where, options->family, &addr, 1, &count, TN_NEVER);
+    if (tn_failed(err))
+        return err;
+    made = os_allocate(os, sizeof(*made));
+    if (made == NULL)
+        return err_from(ERR_LISTEN, -ENOMEM);
+    made->os = os;
+    made->options = options->conn;
+    err = err_from(ERR_LISTEN, listen_at(made, &addr, options));
+    if (tn_failed(err))
+        os_release(os, made);
+    else
+        *listener = made;
+    return err;
+}
+
+tn_addr tn_listener_addr(const struct tn_listener *listener)
+{
+    return listener->addr;
+}
+
+uint64_t tn_accept_pauses(const struct tn_listener *listener)
+{
+    return listener->pauses;
+}
+
+enum sort { SORT_WAIT, SORT_NEXT, SORT_PAUSE, SORT_FINAL };
+
+static enum sort sort_of(int error)
+{
+    switch (-error) {
+    case EAGAIN:
+        return SORT_WAIT;
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM: /* a firewall's rule */
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EPROTONOSUPPORT:
+    case ESOCKTNOSUPPORT:
+        return SORT_NEXT; /* accept(2): "treat them like EAGAIN" */
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return SORT_PAUSE;
+    default:
+        return SORT_FINAL;
+    }
+}
+
+static int pause_accepting(tn_deadline deadline)
+{
+    int result = park(WAIT_TIME, NULL, conn_look_in(ACCEPT_PAUSE, deadline));
+
+    return result == -ETIME && tn_left(deadline) > 0 ? 0 : result;
+}
+
+/* One connection's descriptor and the peer's address, or -errno. */
+static int accept_fd(struct tn_listener *listener, struct sockaddr_storage *peer,
+                     socklen_t *size, tn_deadline deadline)
+{
+    int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    unsigned passed_over = 0;
+    int result = 0;
+
+    while (result >= 0) {
+        int fd;
+
+        *size = sizeof(*peer);
+        fd = os_accept(listener->os, listener->fd, (struct sockaddr *)peer, size, flags);
+        if (fd >= 0)
+            return fd;
+        switch (sort_of(fd)) {
+        case SORT_WAIT:
+            result = park_poll(listener->fd, POLLIN, deadline);
+            break;
+        case SORT_PAUSE:
+            listener->pauses++;
+            result = pause_accepting(deadline);
+            break;
+        case SORT_NEXT:
+            if (++passed_over % PASSED_OVER_MAX == 0)
+                result = pause_accepting(deadline);
+            break;
+        case SORT_FINAL:
+            return fd;
+        }
+    }
+    return result;
+}
+
+/* What is accepted inherits its times of keepalive: let those of the next ones differ. */
+static void vary_keepalive(struct tn_listener *listener)
+{
+    if (listener->addr.as.family == AF_UNIX || listener->options.no_keepalive ||
+        ++listener->accepted % SAME_KEEPALIVE != 0)
+        return;
+    /* If it fails they stay as they are, which is good enough. */
+    (void)conn_set_keepalive_times(listener->os, listener->fd,
+                                   listener->accepted / SAME_KEEPALIVE);
+}
+
+static int accept_conn(struct tn_listener *listener, struct tn_conn **conn,
+                       tn_deadline deadline)
+{
+    int result = 0;
+
+    while (result >= 0) {
+        struct sockaddr_storage peer;
+        socklen_t size;
+        int fd = accept_fd(listener, &peer, &size, deadline);
+
+        if (fd < 0)
+            return fd;
+        task_spend();
+        vary_keepalive(listener);
+        result = conn_new(conn, fd, listener->addr.as.family, &listener->options,
+                          listener->addr.as.family != AF_UNIX);
+        if (result >= 0) {
+            conn_set_peer(*conn, (struct sockaddr *)&peer, size);
+            return 0;
+        }
+        conn_refuse(listener->os, fd);
+        listener->pauses += sort_of(result) == SORT_PAUSE;
+        result = sort_of(result) == SORT_PAUSE ? pause_accepting(deadline) : 0;
+    }
+    return result;
+}
+
+tn_err tn_accept(struct tn_listener *listener, struct tn_conn **conn,
+                 tn_deadline deadline)
+{
+    int result;
+
+    listener->accepting++;
+    result = accept_conn(listener, conn, deadline);
+    listener->accepting--;
+    return err_from(ERR_ACCEPT, result);
+}
+
+void tn_listener_close(struct tn_listener **listener)
+{
+    struct tn_listener *old = *listener;
+    const char *path;
+    struct stat now;
+
+    if (old == NULL)
+        return;
+    CHECK(old->accepting == 0);
+    path = path_of(&old->addr);
+    if (path != NULL && old->file.st_ino != 0 && os_stat(old->os, path, &now) >= 0 &&
+        now.st_ino == old->file.st_ino && now.st_dev == old->file.st_dev)
+        os_unlink(old->os, path);
+    os_close(old->os, old->fd);
+    os_release(old->os, old);
+    *listener = NULL;
+}

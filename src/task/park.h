@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park.h -- waiting, for everything that waits: the only way a task stops running.
+ *
+ * A waiter notes somewhere that it waits (a queue, a connection), parks, and looks again
+ * when it runs.  Who makes it ready calls task_wake.  A deadline or a cancel ends the
+ * park as well, unless a wake came first: what has happened is never taken back.
+ */
+#ifndef TASK_PARK_H
+#define TASK_PARK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tenon/task.h>
+#include <tenon/time.h>
+
+struct os;
+struct os_driver;
+
+/* What a task waits for; those from WAIT_TIME on come from outside of the tasks. */
+#define WAIT_KINDS(X)                                                                    \
+    X(NOTHING, "nothing")                                                                \
+    X(TASK, "task")                                                                      \
+    X(GROUP, "group")                                                                    \
+    X(MUTEX, "mutex")                                                                    \
+    X(COND, "condition")                                                                 \
+    X(CHAN, "channel")                                                                   \
+    X(SELECT, "select")                                                                  \
+    X(TIME, "time")                                                                      \
+    X(FD, "descriptor")                                                                  \
+    X(CONN, "connection")                                                                \
+    X(OFFLOAD, "offloaded work")                                                         \
+    X(SIGNAL, "signal")
+
+#define WAIT_KIND_ENUM(name, text) WAIT_##name,
+enum wait_kind { WAIT_KINDS(WAIT_KIND_ENUM) WAIT_KIND_COUNT };
+#undef WAIT_KIND_ENUM
+
+/* task_self -- the running task, or NULL outside of tasks (and in a forked child). */
+struct tn_task *task_self(void);
+
+/* task_os, task_driver -- what the running task's loop runs on; os_linux outside. */
+struct os *task_os(void);
+struct os_driver *task_driver(void);
+
+/* park_check -- 0, or why a park with DEADLINE would end at once: -ECANCELED, -ETIME. */
+int park_check(tn_deadline deadline);
+
+/*
+ * park -- stop the running task until task_wake, or DEADLINE, or a cancel.
+ *
+ * Gives 0, -ETIME or -ECANCELED.  KIND and ON are for reports.  Never fails otherwise.
+ */
+int park(enum wait_kind kind, const void *on, tn_deadline deadline);
+
+/* park_at -- the same, and while parked *PLACE, which is NULL, is the running task. */
+int park_at(struct tn_task **place, enum wait_kind kind, const void *on,
+            tn_deadline deadline);
+
+/* task_wake -- make TASK ready if it is parked, but not in park_poll.  false if not. */
+bool task_wake(struct tn_task *task);
+
+/*
+ * park_poll -- park until FD is ready for EVENTS (poll(2) bits) and give what it is ready
+ * for; or -errno: -ETIME, -ECANCELED (the task's cancel, or FD is being closed).
+ *
+ * It may come back for nothing: whoever waits, tries again.
+ */
+int park_poll(int fd, short events, tn_deadline deadline);
+
+/*
+ * park_close -- end every park_poll on FD with -ECANCELED and park until none is left, so
+ * that the descriptor may be closed.  Not cut short by a cancel; soon over.
+ */
+void park_close(int fd);
+
+/*
+ * task_spend -- to be called for each piece of I/O that succeeded without a park; lets
+ * the others run now and then, so that a busy connection does not starve the rest.
+ */
+void task_spend(void);
+
+/*
+ * buffer_take, buffer_give -- memory of BUFFER_SIZE bytes from the loop's store, last used
+ * first, so that a busy loop uses the same few, warm ones.  NULL when memory is out.
+ */
+#define BUFFER_SIZE ((size_t)64 * 1024)
+void *buffer_take(void);
+void buffer_give(void *buffer);
+
+/*
+ * pipe_take -- an empty pipe from the loop's store; NULL when there are no more.
+ * pipe_give -- back into the store, empty.  pipe_drop -- close one that is not empty.
+ */
+#define PIPE_SIZE ((size_t)1024 * 1024)
+struct pipe {
+    struct pipe *next;
+    int fds[2]; /* to read from, to write to; they never block */
+};
+struct pipe *pipe_take(void);
+void pipe_give(struct pipe *given);
+void pipe_drop(struct pipe *dropped);
+
+#endif
