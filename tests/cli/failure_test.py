@@ -104,8 +104,8 @@ FAILURES = [
     (4, "connection refused", ("-z",), nobody),
     (4, "Cannot assign requested address", ("-l", "192.0.2.1:0"), nothing),
     (4, "Address already in use", ("-l",), never_accepted),
-    (5, "deadline passed after 300.0 ms (sent 5 bytes, all acknowledged; received 0; the peer "
-        "has not ended)", ("--max-time", "300ms"), never_accepted, {"stdin": b"hello"}),
+    (5, "deadline passed after 800.0 ms (sent 5 bytes, all acknowledged; received 0; the peer "
+        "has not ended)", ("--max-time", "800ms"), never_accepted, {"stdin": b"hello"}),
     (5, "nothing moved for 200.0 ms", ("--idle-timeout=200ms",), never_accepted,
      {"stdin": b"hello"}),
     (5, "nobody came", ("-l", "--silent", "127.0.0.1:0", "--max-time", "100ms"), nothing),
@@ -121,7 +121,7 @@ FAILURES = [
     (8, "write /dev/full: No space left on device", ("-o", "/dev/full"), served_by(answers)),
     (8, "open /no/such/folder/file: No such file", ("-o", "/no/such/folder/file"),
      served_by(answers)),
-    (9, "deadline passed after 300.0 ms (sent ", ("--max-time", "300ms"), never_accepted,
+    (9, "deadline passed after 800.0 ms (sent ", ("--max-time", "800ms"), never_accepted,
      {"stdin": pattern(MANY)}),
     (1, "read standard input: Is a directory", (), served_by(read_all), {"stdin": FOLDER}),
 ]

@@ -90,9 +90,9 @@ def jitter_spreads_latency_and_keeps_the_order():
 def latency_holds_back_the_end_too_and_a_stream_is_as_fast_as_ever():
     with Target() as target, Relay(target, options=("--fault", "latency=50ms")) as relay:
         begin = time.monotonic()
-        assert relay.ask(pattern(4_000_000)) == pattern(4_000_000)
+        assert relay.ask(pattern(16_000_000)) == pattern(16_000_000)
         took = time.monotonic() - begin
-        assert 0.1 <= took < 1.5 * SCALE, took  # not 50 ms for each piece
+        assert 0.1 <= took < 5 * SCALE, took  # not 50 ms for each piece
 
 
 @test
@@ -103,7 +103,7 @@ def a_rate_is_kept():
             assert relay.ask(bytes(400 * 1024)) == bytes(400 * 1024)
             took = time.monotonic() - begin
             assert took >= 0.38, took
-            assert took < 1.6 * SCALE, took
+            assert took < 5 * SCALE, took
 
 
 @test

@@ -14,6 +14,7 @@ from rig import (LIMIT_S, SCALE, Server, Skip, collect, expect, pattern, run, st
 from transfer_peer import Gatekeeper, arrived, listing, make_tree, parts
 
 DATA = pattern(3_000_000)
+PATIENCE = f"{2 * SCALE}s"  # of a receiver: also for a sender that is slow to start
 SIZES = [0, 1, 1000, 65536, 262144, 262145, 700_001]
 
 
@@ -80,7 +81,7 @@ def standard_input_arrives_under_the_name_that_it_is_given():
 
 @test
 def what_came_through_a_pipe_is_not_sent_twice():
-    with folders("to") as (target,), receiver(target, "--idle-timeout", "100ms") as server, \
+    with folders("to") as (target,), receiver(target, "--idle-timeout", PATIENCE) as server, \
             Gatekeeper(server.port, messages=6) as way:
         result = tenon("send", f"127.0.0.1:{way.port}", stdin=DATA)
         assert result.code == 7 and "hint: what comes through a pipe" in result.err, result
@@ -368,7 +369,7 @@ def links_in_folders_are_left_out_and_that_is_told():
 @test
 def a_sender_that_does_not_come_back_is_given_up():
     with folders("from", "to") as (source, target), \
-            receiver(target, "--idle-timeout", "300ms") as server, \
+            receiver(target, "--idle-timeout", PATIENCE) as server, \
             Gatekeeper(server.port, allowance=500_000) as way:
         name = write(os.path.join(source, "file"), DATA)
         with held(way, name) as sender:
