@@ -41,7 +41,8 @@ struct tn_pump {
     bool no_splice; /* copy always */
     uint64_t limit; /* stop once so many bytes in all are given; 0: no limit */
 
-    /* What has happened; true at any time, for any task that looks. */
+    /* What has happened; true at any time, for any task that looks (given: from when its
+     * task runs again, on io_uring, if it had company in its turn). */
     uint64_t taken, given; /* out of the source; into the kernel, for the sink */
     bool ended;            /* the source has ended, and nothing is held */
     uint8_t failed; /* enum tn_pump_side: which connection the last call's error is of */

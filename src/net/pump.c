@@ -13,8 +13,9 @@
  * are a stream: splicing 1 MiB at a time costs a third of copying it.  Small pieces are
  * cheaper by a lease and a send, which on a ring are one call a piece.
  *
- * Always true: taken - given is what is held, to the byte, at every park; a pipe that is
- * not empty is the pump's, an empty one the loop's.
+ * Always true: taken - given is what is held, to the byte, at every park (but one over a send
+ * in a batch, whose answer comes before others run); a pipe that is not empty is the pump's,
+ * an empty one the loop's.
  */
 #include <errno.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static int give(struct run *run)
 
     while (result >= 0 && held(pump) > 0) {
         ssize_t sent = pipe != NULL ? conn_splice_out(run->to, pipe->fds[0], held(pump))
-                                    : conn_send_now(run->to, pump->data, held(pump));
+                                    : conn_send(run->to, pump->data, held(pump));
         if (sent > 0) {
             pump->given += (uint64_t)sent;
             pump->data = pipe != NULL ? NULL : pump->data + sent;

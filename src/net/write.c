@@ -2,8 +2,8 @@
 /*
  * write.c -- handing bytes to the kernel, all of them or an error that counts.
  *
- * Sends are direct calls that do not wait; when the send buffer is full the task parks
- * until there is room.  So after a cancel or a deadline it is known to the byte what the
+ * Sends do not wait, be they calls of our own or in a batch with others' (conn.h); when the
+ * send buffer is full the task parks until there is room.  So after a cancel or a deadline it is known to the byte what the
  * kernel has taken, and the rest can be written later.
  */
 #include <errno.h>
@@ -67,22 +67,66 @@ int conn_send_error(struct tn_conn *conn, int error)
 /* What came of a send: count it, or note what it failed with. */
 static ssize_t note_sent(struct tn_conn *conn, ssize_t sent)
 {
+    if (sent == -EAGAIN || sent == -EINTR)
+        return sent;
     if (sent < 0)
-        return sent == -EAGAIN ? sent : conn_send_error(conn, (int)sent);
+        return conn_send_error(conn, (int)sent);
     conn->written += (uint64_t)sent;
     if (conn->confirmable && ++conn->stamps == STAMPS_MAX)
         conn_drop_stamps(conn);
     return sent;
 }
 
-ssize_t conn_send_now(struct tn_conn *conn, const void *data, size_t size)
+struct batch {
+    struct os_batch batch;
+    struct tn_conn *conn;
+    ssize_t sent;
+};
+
+/*
+ * The kernel tells of a reset once.  If that was here, a reader that runs before the writer
+ * would find an end: so the answer is noted as it comes.
+ */
+static void on_batch(struct os_event *event)
+{
+    struct batch *batch = CONTAINER(event, struct batch, batch.event);
+
+    batch->sent = note_sent(batch->conn, batch->batch.result);
+    task_wake(batch->conn->writer);
+}
+
+static ssize_t send_in_batch(struct tn_conn *conn, const void *data, size_t size)
+{
+    struct batch batch = {
+        .batch.event = { .type = OS_BATCH, .fd = conn->fd, .notify = on_batch },
+        .batch.data = data,
+        .batch.size = size,
+        .conn = conn,
+    };
+
+    CHECK(conn->writer == NULL); /* two writers at once */
+    conn->writer = task_self();
+    conn->writer_wants = 0;
+    park_batch(&batch.batch);
+    conn->writer = NULL;
+    return batch.sent;
+}
+
+static ssize_t send_alone(struct tn_conn *conn, const void *data, size_t size)
+{
+    return note_sent(
+        conn, os_send(conn->os, conn->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+ssize_t conn_send(struct tn_conn *conn, const void *data, size_t size)
 {
     ssize_t sent;
 
     do
-        sent = os_send(conn->os, conn->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = park_pays_batch(size) ? send_in_batch(conn, data, size)
+                                     : send_alone(conn, data, size);
     while (sent == -EINTR);
-    return note_sent(conn, sent);
+    return sent;
 }
 
 ssize_t conn_splice_out(struct tn_conn *conn, int pipe, size_t size)
@@ -175,7 +219,7 @@ tn_err tn_write(struct tn_conn *conn, const void *buf, size_t size, size_t *done
     size_t total = 0;
 
     while (total < size && sent >= 0) {
-        sent = conn_send_now(conn, (const char *)buf + total, size - total);
+        sent = conn_send(conn, (const char *)buf + total, size - total);
         if (sent == -EAGAIN)
             sent = conn_park_writer(conn, deadline);
         else

@@ -2,16 +2,20 @@
 /*
  * driver.h -- waiting for many descriptors at once, as data.
  *
- * Three things can be asked of a driver, each a struct in the caller's memory that
+ * Four things can be asked of a driver, each a struct in the caller's memory that
  * starts with an os_event:
  *
  *   os_poll    one answer: wait once until a descriptor is ready (poll(2) bits)
  *   os_watch   many answers: the edges of a descriptor's readiness, gathered in `ready`
  *   os_feed    many answers: bytes of a stream, received ahead into the driver's own
  *              buffers and queued here (only where OS_CAN_FEED: io_uring)
+ *   os_batch   one answer: what a send that does not wait gives, made together with all
+ *              others in the next wait (only where OS_CAN_BATCH: io_uring)
  *
- * Nothing the driver holds refers to memory of a user's: sends are plain calls, and
- * receives land in the driver's buffers.  So no cancel can race with a user's buffer.
+ * Nothing the driver holds for longer than to the next wait refers to memory of a user's:
+ * receives land in the driver's buffers, and a send that does not wait is over when it has
+ * been submitted (Linux: REQ_F_NOWAIT), so there is nothing to cancel.  So no cancel can
+ * race with a user's buffer.
  *
  * The driver knows no tasks.  When something happened it puts the event, once, into its
  * list, and the loop calls `notify` after the whole batch has been taken in: reap all,
@@ -30,7 +34,7 @@
 
 #include "os/os.h"
 
-enum os_event_type { OS_POLL, OS_WATCH, OS_FEED };
+enum os_event_type { OS_POLL, OS_WATCH, OS_FEED, OS_BATCH };
 
 struct os_event {
     struct os_event *next;         /* in the list of what happened */
@@ -70,6 +74,14 @@ struct os_watch {
     int error;      /* -errno if watching itself failed */
 };
 
+/* send(2) with MSG_DONTWAIT and MSG_NOSIGNAL.  Not to be canceled. */
+struct os_batch {
+    struct os_event event;
+    const void *data;
+    size_t size;
+    int result; /* bytes, or -errno */
+};
+
 /* A range of received bytes in a buffer lent by the driver, or in memory of its own. */
 struct os_segment {
     struct os_segment *next;
@@ -96,6 +108,7 @@ struct os_feed {
 
 #define OS_CAN_FEED  1U
 #define OS_VAGUE_PRI 2U /* POLLPRI of a watch may mean no more than POLLIN */
+#define OS_CAN_BATCH 4U
 
 #define OS_POOL_NONE 1U
 
@@ -198,6 +211,29 @@ static inline void os_event_happened(struct os_driver *driver, struct os_event *
     event->next = NULL;
     *driver->happened_end = event;
     driver->happened_end = &event->next;
+}
+
+/* For drivers: EVENT, which is not armed, is refused with ERROR; a feed finds no buffers. */
+static inline void os_event_refuse(struct os_driver *driver, struct os_event *event,
+                                   int error)
+{
+    event->wanted = false;
+    switch (event->type) {
+    case OS_POLL:
+        ((struct os_poll *)event)->result = error;
+        break;
+    case OS_WATCH:
+        ((struct os_watch *)event)->ready = 0;
+        ((struct os_watch *)event)->error = error;
+        break;
+    case OS_FEED:
+        ((struct os_feed *)event)->starved = true;
+        break;
+    case OS_BATCH:
+        ((struct os_batch *)event)->result = error;
+        break;
+    }
+    os_event_happened(driver, event);
 }
 
 /* For the loop: take the first event that has an answer, or NULL. */

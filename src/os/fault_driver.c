@@ -13,25 +13,6 @@ static struct fault *self_of(struct os *os)
     return CONTAINER(os, struct fault, os);
 }
 
-/* EVENT's answer is the failure ERROR; for a feed, that it has no buffers. */
-static void answer_failure(struct os_driver *driver, struct os_event *event, int error)
-{
-    event->wanted = false;
-    switch (event->type) {
-    case OS_POLL:
-        CONTAINER(event, struct os_poll, event)->result = error;
-        break;
-    case OS_WATCH:
-        CONTAINER(event, struct os_watch, event)->ready = 0;
-        CONTAINER(event, struct os_watch, event)->error = error;
-        break;
-    default:
-        CONTAINER(event, struct os_feed, event)->starved = true;
-        break;
-    }
-    os_event_happened(driver, event);
-}
-
 static const struct os_driver_calls *driver_inner(struct os_driver *driver)
 {
     return self_of(driver->os)->driver_calls;
@@ -39,10 +20,11 @@ static const struct os_driver_calls *driver_inner(struct os_driver *driver)
 
 static void fault_arm(struct os_driver *driver, struct os_event *event)
 {
-    int result = fault_hit(driver->os, FAULT_ARM);
+    int result =
+        fault_hit(driver->os, event->type == OS_BATCH ? FAULT_SENDTO : FAULT_ARM);
 
     if (result < 0)
-        answer_failure(driver, event, result);
+        os_event_refuse(driver, event, result);
     else
         driver_inner(driver)->arm(driver, event);
 }

@@ -28,11 +28,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "os/ring_fault_cancel.h"
 #include "os/uring.h"
 
 #define TAG_CANCEL 1U /* a cancel of the driver's, of this target */
 #define TAG_OURS   2U /* a cancel or a NOP of ours: the driver never sees it */
-#define TAG_NOP    4U /* was a poll, and completes as a NOP */
+#define TAG_NOP    4U /* was a poll, and completes as a NOP: EAGAIN */
+#define TAG_CUT    6U /* was a send, and the same: EINTR */
+#define TAG_SEND   3U /* is answered by the wait that submits it, and so never held */
 #define TAGS       7U
 
 /* One in so many. */
@@ -49,8 +52,6 @@
 /* Marks by hashed request or buffer; a collision only holds one back for longer. */
 #define MARKS 4096
 
-#define CANCELS 256
-
 /* Without the room for more at its end that the kernel's struct has. */
 struct completion {
     uint64_t user_data;
@@ -65,14 +66,6 @@ struct held {
     unsigned age;
 };
 
-/* A cancel under way, until both its answer and its target's last completion are known. */
-struct cancel {
-    uint64_t target; /* 0: none */
-    int answer;      /* an index of `answers`, or -1 */
-    int fate;        /* enum ring_fault_fate, or -1 */
-    bool partly;     /* it has moved something since */
-};
-
 struct ring_fault {
     uint64_t random;
     bool splits;
@@ -83,7 +76,7 @@ struct ring_fault {
     size_t first, due, count;    /* held[first..due) may leave, held[due..count) stay */
     size_t room;
     uint64_t marks[MARKS / 64];
-    struct cancel cancels[CANCELS]; /* by hashed target; a collision is not counted */
+    struct ring_cancels cancels;
 };
 
 static bool is_last(const struct completion *cqe)
@@ -144,56 +137,11 @@ void ring_fault_overflow(struct ring_fault *fault)
     fault->counts.overflowed++;
 }
 
-/* ---- what cancels come to ---- */
-
-static struct cancel *cancel_of(struct ring_fault *fault, uint64_t target)
-{
-    return &fault->cancels[(target * UINT64_C(0x9e3779b97f4a7c15) >> 32) % CANCELS];
-}
-
-static void cancel_begins(struct ring_fault *fault, uint64_t target)
-{
-    *cancel_of(fault, target) =
-        (struct cancel){ .target = target, .answer = -1, .fate = -1 };
-}
-
-static void cancel_count(struct ring_fault *fault, struct cancel *cancel)
-{
-    if (cancel->answer < 0 || cancel->fate < 0)
-        return;
-    fault->counts.answers[cancel->answer][cancel->fate]++;
-    cancel->target = 0;
-}
-
-/* The answer of a cancel of TARGET, drawn. */
-static int32_t cancel_answer(struct ring_fault *fault, uint64_t target)
-{
-    static const int32_t answers[] = { 0, -ENOENT, -EALREADY };
-    struct cancel *cancel = cancel_of(fault, target);
-    int which = (int)draw(fault, 3);
-
-    if (cancel->target == target) {
-        cancel->answer = which;
-        cancel_count(fault, cancel);
-    }
-    return answers[which];
-}
-
 /* A completion of a request that may be being canceled. */
-static void cancel_notes(struct ring_fault *fault, const struct completion *cqe)
+static void note_end(struct ring_fault *fault, const struct completion *cqe)
 {
-    struct cancel *cancel = cancel_of(fault, cqe->user_data);
-
-    if (cancel->target != cqe->user_data)
-        return;
-    cancel->partly = cancel->partly || (cqe->res > 0 && !is_last(cqe));
-    if (!is_last(cqe))
-        return;
-    if (cqe->res >= 0)
-        cancel->fate = FATE_DONE;
-    else
-        cancel->fate = cancel->partly ? FATE_PARTLY : FATE_CANCELED;
-    cancel_count(fault, cancel);
+    ring_cancel_notes(&fault->cancels, &fault->counts, cqe->user_data, cqe->res,
+                      is_last(cqe));
 }
 
 /* ---- submissions ---- */
@@ -223,18 +171,26 @@ void ring_fault_submit(struct ring_fault *fault, struct io_uring_sqe *sqe)
     /* What may go wrong with links, closes and the like cannot: they are never used. */
     CHECK((sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC)) == 0);
     CHECK(sqe->opcode == IORING_OP_ASYNC_CANCEL || sqe->opcode == IORING_OP_POLL_ADD ||
-          (sqe->opcode == IORING_OP_RECV && is_multishot(sqe)));
+          (sqe->opcode == IORING_OP_RECV && is_multishot(sqe)) ||
+          (sqe->opcode == IORING_OP_SEND && (sqe->msg_flags & MSG_DONTWAIT) != 0));
     if (sqe->opcode == IORING_OP_ASYNC_CANCEL) {
-        cancel_begins(fault, sqe->addr);
+        ring_cancel_begins(&fault->cancels, sqe->addr);
         sqe->user_data = sqe->addr | TAG_CANCEL;
     } else if (is_multishot(sqe)) {
         if (fault->live_count < LIVE_MOST)
             fault->live[fault->live_count++] = request;
     } else if (one_in(fault, SPURIOUS_IN)) {
+        uint64_t tag = sqe->opcode == IORING_OP_SEND ? TAG_CUT : TAG_NOP;
         io_uring_prep_nop(sqe);
-        sqe->user_data = request | TAG_NOP;
+        sqe->user_data = request | tag;
         fault->counts.spurious++;
+    } else if (sqe->opcode == IORING_OP_SEND && sqe->len > 1 && fault->splits &&
+               one_in(fault, SPLIT_IN)) {
+        sqe->len = 1 + draw(fault, sqe->len - 1);
+        fault->counts.shortened++;
     }
+    if (sqe->opcode == IORING_OP_SEND)
+        sqe->user_data = request | TAG_SEND;
 }
 
 /* Whether A and B must keep their order. */
@@ -347,14 +303,22 @@ bool ring_fault_hold(struct ring_fault *fault, const struct io_uring_cqe *cqe)
     case TAG_CANCEL:
         held->target = held->cqe.user_data;
         held->cqe.user_data = 0;
-        held->cqe.res = cancel_answer(fault, held->target);
+        held->cqe.res = ring_cancel_answer(&fault->cancels, &fault->counts, held->target,
+                                           draw(fault, 3));
         break;
+    case TAG_CUT:
+        held->cqe.res = -EINTR;
+        fault->count++;
+        return true;
+    case TAG_SEND:
+        fault->count++;
+        return true;
     case TAG_NOP:
         held->cqe.res = -EAGAIN;
-        cancel_notes(fault, &held->cqe);
+        note_end(fault, &held->cqe);
         break;
     default:
-        cancel_notes(fault, &held->cqe);
+        note_end(fault, &held->cqe);
         if (is_last(&held->cqe)) {
             forget_live(fault, held->cqe.user_data);
             if (merge(fault, &held->cqe))

@@ -2,8 +2,8 @@
 /*
  * ring_fault.h -- odd completions, by seed, between the io_uring driver and the kernel.
  *
- * For tests: everything that the kernel may do and seldom does.  A poll is submitted as
- * a NOP and answers -EAGAIN; a multishot is canceled behind the driver's back, so that
+ * For tests: everything that the kernel may do and seldom does.  A poll or a send is
+ * submitted as a NOP and answers -EAGAIN or -EINTR; a send takes less than it was given; a multishot is canceled behind the driver's back, so that
  * it ends unasked; completions are held back for some turns and come in another order
  * (those of one request keep theirs); bytes come in two parts; a multishot that ends says
  * that it found no buffer; a cancel's answer comes before its target's, or long after, and
@@ -37,7 +37,8 @@ enum ring_fault_fate { FATE_DONE, FATE_PARTLY, FATE_CANCELED, FATE_COUNT };
  * are unsigned: tests add them up as an array.
  */
 struct ring_fault_counts {
-    unsigned spurious;      /* polls that answered -EAGAIN */
+    unsigned spurious;      /* polls that answered -EAGAIN, sends -EINTR */
+    unsigned shortened;     /* sends that took less */
     unsigned ended;         /* multishots canceled behind the driver's back */
     unsigned merged;        /* ... whose last bytes or edge came without F_MORE */
     unsigned held;          /* completions that came a turn or more late */

@@ -6,7 +6,7 @@
  * waiter is taken, a cancel is done at once, and closing the last descriptor drops what
  * is armed.  As "uring", an answer is what the wake-up told (bits that may be stale by
  * then), a cancel is answered later and may be outrun, an armed event keeps its file
- * open, and there are feeds.
+ * open, and there are feeds and batches.
  *
  * By chance answers come late, out of order, or for nothing: all that driver.h allows.
  *
@@ -106,24 +106,13 @@ static uint32_t interest_of(const struct sim_driver *self, const struct os_event
     case OS_WATCH:
         bits = POLLIN | POLLOUT | POLLPRI | POLLRDHUP | band;
         break;
+    case OS_BATCH:
+        return 0; /* nothing wakes it: it is about to be done */
     default:
         bits = POLLIN | POLLRDNORM | POLLRDHUP;
         break;
     }
     return bits | POLLERR | POLLHUP;
-}
-
-/* The answer ERROR, for an event that is not armed. */
-static void refuse(struct os_driver *driver, struct os_event *event, int error)
-{
-    event->wanted = false;
-    if (event->type == OS_POLL)
-        CONTAINER(event, struct os_poll, event)->result = error;
-    else if (event->type == OS_WATCH)
-        CONTAINER(event, struct os_watch, event)->error = error;
-    else
-        CONTAINER(event, struct os_feed, event)->end = (int16_t)error;
-    os_event_happened(driver, event);
 }
 
 static bool watched(const struct sim_driver *self, const struct sim_file *file)
@@ -164,7 +153,8 @@ static void sim_driver_arm(struct os_driver *driver, struct os_event *event)
     struct sim_file *file = sim_file_at(self->sim, event->fd);
     struct sim_waiter *waiter;
 
-    CHECK(os_event_idle(event) && (event->type != OS_FEED || self->ring));
+    CHECK(os_event_idle(event));
+    CHECK((event->type != OS_FEED && event->type != OS_BATCH) || self->ring);
     sim_call(self->sim);
     event->wanted = true;
     if (event->type == OS_WATCH) {
@@ -175,17 +165,17 @@ static void sim_driver_arm(struct os_driver *driver, struct os_event *event)
         CONTAINER(event, struct os_feed, event)->more = false;
     }
     if (file == NULL) {
-        refuse(driver, event, -EBADF);
+        os_event_refuse(driver, event, -EBADF);
         return;
     }
     if (!self->ring && event->type == OS_WATCH && watched(self, file)) {
-        refuse(driver, event, -EEXIST);
+        os_event_refuse(driver, event, -EEXIST);
         return;
     }
     waiter = sim_new(sizeof(*waiter));
     if (waiter == NULL || sim_room(self->sim, 1) < 0) {
         sim_free(waiter);
-        refuse(driver, event, -ENOMEM);
+        os_event_refuse(driver, event, -ENOMEM);
         return;
     }
     sim_trace(self->sim, 'a', file->number, event->type);
@@ -227,6 +217,7 @@ static void sim_driver_cancel(struct os_driver *driver, struct os_event *event)
     struct sim_driver *self = self_of(driver);
     struct sim_waiter *waiter;
 
+    CHECK(event->type != OS_BATCH);
     if (!event->wanted)
         return;
     event->wanted = false;
@@ -311,6 +302,13 @@ static void take_feed(struct sim_waiter *waiter)
         os_event_happened(&self->base, waiter->event);
 }
 
+static void take_batch(struct sim_waiter *waiter)
+{
+    sim_batch_send(waiter->driver->sim, waiter->file,
+                   CONTAINER(waiter->event, struct os_batch, event));
+    finish(waiter);
+}
+
 /* On a ring: the target of a cancel ends now, after a last answer perhaps. */
 static void take_canceled(struct sim_waiter *waiter)
 {
@@ -350,6 +348,8 @@ static void take(struct sim_waiter *waiter)
         take_poll(waiter, bits_of(waiter));
     else if (waiter->event->type == OS_WATCH)
         take_watch(waiter, bits_of(waiter));
+    else if (waiter->event->type == OS_BATCH)
+        take_batch(waiter);
     else
         take_feed(waiter);
 }
@@ -484,7 +484,7 @@ int sim_driver_open(struct os *os, const char *name,
         return -ENOMEM;
     os_driver_init(&self->base, os, &sim_driver_calls, ring ? "uring" : "epoll");
     snprintf(self->base.note, sizeof(self->base.note), "simulated");
-    self->base.abilities = ring ? OS_CAN_FEED | OS_VAGUE_PRI : 0;
+    self->base.abilities = ring ? OS_CAN_FEED | OS_CAN_BATCH | OS_VAGUE_PRI : 0;
     self->sim = sim;
     self->ring = ring;
     list_init(&self->waiters);

@@ -289,6 +289,18 @@ ssize_t sim_send(struct sim *sim, int fd, struct sim_io *io)
     return total > 0 ? total : result;
 }
 
+void sim_batch_send(struct sim *sim, struct sim_file *file, struct os_batch *batch)
+{
+    struct iovec one = { (void *)(uintptr_t)batch->data, batch->size };
+    struct sim_io io = { .pieces = &one,
+                         .count = 1,
+                         .left = batch->size,
+                         .flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+    batch->result = (int)file->calls->send(sim, file, &io);
+    sim_trace(sim, 'w', file->number, (uint64_t)batch->result);
+}
+
 static int io_start(struct sim_io *io, const struct iovec *iov, int count)
 {
     if (count < 0 || count > IOV_MAX)

@@ -197,6 +197,8 @@ void sim_file_drop(struct sim *sim, struct sim_file *file);
 /* sim_transfer -- receive or send IO on FD, blocking if the file does. */
 ssize_t sim_receive(struct sim *sim, int fd, struct sim_io *io);
 ssize_t sim_send(struct sim *sim, int fd, struct sim_io *io);
+/* sim_batch_send -- make the send of BATCH on FILE now. */
+void sim_batch_send(struct sim *sim, struct sim_file *file, struct os_batch *batch);
 
 /*
  * sim_block -- let time pass for a call that blocks: false when LIMIT has come.  LIMIT is

@@ -5,7 +5,8 @@
  * A poll is IORING_OP_POLL_ADD; a watch the same, multishot and edge-triggered (and so is
  * a poll that was answered with what it had not asked for, or it would be again, at once
  * and without end: a ring tells of POLLRDHUP unasked, Linux 6.18, IO_POLL_UNMASK); a feed a
- * multishot receive into the shared buffers of uring_feed.c.  One io_uring_enter a turn
+ * multishot receive into the shared buffers of uring_feed.c; a batch a send that does not
+ * wait, and so completes as it is submitted.  One io_uring_enter a turn
  * submits what was asked and waits; then every completion is taken in before anybody
  * runs.  user_data is the event's address, or 0 for a cancel, whose own answer says
  * nothing that counts: the target's does (io_uring_cancelation(7)).
@@ -55,13 +56,19 @@ static struct os_feed *feed_of(struct os_event *event)
     return CONTAINER(event, struct os_feed, event);
 }
 
+static struct os_batch *batch_of(struct os_event *event)
+{
+    return CONTAINER(event, struct os_batch, event);
+}
+
 static void prepare_edges(struct io_uring_sqe *sqe, int fd, unsigned events)
 {
     io_uring_prep_poll_multishot(sqe, fd, events);
     sqe->poll32_events |= 1U << 31; /* EPOLLET */
 }
 
-static void prepare(struct io_uring_sqe *sqe, struct os_event *event)
+static void prepare(struct uring_driver *self, struct io_uring_sqe *sqe,
+                    struct os_event *event)
 {
     unsigned events;
 
@@ -77,6 +84,11 @@ static void prepare(struct io_uring_sqe *sqe, struct os_event *event)
         break;
     case OS_WATCH:
         prepare_edges(sqe, event->fd, POLLIN | POLLOUT | POLLPRI | PRI_NEEDS | POLLRDHUP);
+        break;
+    case OS_BATCH:
+        io_uring_prep_send(sqe, event->fd, batch_of(event)->data, batch_of(event)->size,
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
+        self->batched++;
         break;
     default:
         io_uring_prep_recv_multishot(sqe, event->fd, NULL, 0, 0);
@@ -127,7 +139,7 @@ static void advance(struct uring_driver *self, struct os_event *event)
     }
     self->base.pending = true;
     if (arm) {
-        prepare(sqe, event);
+        prepare(self, sqe, event);
         event->armed = true;
         event->canceling = false;
         self->base.armed++;
@@ -202,7 +214,7 @@ static void uring_arm(struct os_driver *driver, struct os_event *event)
     } else if (event->type == OS_WATCH) {
         watch_of(event)->ready = 0;
         watch_of(event)->error = 0;
-    } else {
+    } else if (event->type == OS_FEED) {
         feed_of(event)->starved = false;
         feed_of(event)->more = false;
     }
@@ -213,6 +225,7 @@ static void uring_cancel(struct os_driver *driver, struct os_event *event)
 {
     struct uring_driver *self = self_of(driver);
 
+    CHECK(event->type != OS_BATCH);
     if (!event->wanted)
         return;
     event->wanted = false;
@@ -318,6 +331,13 @@ static void take_feed(struct uring_driver *self, struct os_feed *feed, int resul
         os_event_happened(&self->base, event);
 }
 
+static void take_batch(struct uring_driver *self, struct os_batch *batch, int result)
+{
+    batch->event.wanted = false;
+    batch->result = result;
+    os_event_happened(&self->base, &batch->event);
+}
+
 static void take(struct uring_driver *self, const struct io_uring_cqe *cqe)
 {
     struct os_event *event = io_uring_cqe_get_data(cqe);
@@ -336,6 +356,8 @@ static void take(struct uring_driver *self, const struct io_uring_cqe *cqe)
         take_poll(self, poll_of(event), cqe->res);
     else if (event->type == OS_WATCH)
         take_watch(self, watch_of(event), cqe->res);
+    else if (event->type == OS_BATCH)
+        take_batch(self, batch_of(event), cqe->res);
     else
         take_feed(self, feed_of(event), cqe->res, cqe->flags);
 }
@@ -437,6 +459,9 @@ static int uring_wait(struct os_driver *driver, int64_t timeout_ns)
         (self->fault != NULL && ring_fault_holds(self->fault)))
         timeout_ns = 0;
     asked = io_uring_sq_ready(&self->ring);
+    asked -=
+        self->batched < asked ? self->batched : asked; /* nothing of theirs is put off */
+    self->batched = 0;
     result = enter(self, timeout_ns);
     /* Or who asks for more in each turn would have its answers later and later. */
     while (asked > WORK_A_LOOK && io_uring_get_events(&self->ring) >= 0)

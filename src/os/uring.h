@@ -43,6 +43,7 @@ struct uring_driver {
     struct io_uring ring;
     struct polls polls;
     struct os_event *stalled, **stalled_end; /* found no room in the ring */
+    unsigned batched;                        /* sends asked for since the last wait */
     struct ring_fault *fault;
     int wake_fd; /* readable when there is something to take in; -1 until asked for */
 

@@ -4,8 +4,8 @@
  *
  * Flags such as multishot receive are in no probe, and versions lie (backports, seccomp
  * filters, other kernels behind the same calls).  So each new driver sends itself bytes
- * over a socket pair and sees that a feed delivers them (if it has feeds), a watch shows
- * its edges, a poll answers, and cancels end all three.  It costs some tens of microseconds.
+ * over a socket pair and sees that a send among others is one, a feed delivers them (if it
+ * has feeds), a watch shows its edges, a poll answers, and cancels end all three.  It costs some tens of microseconds.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ struct self_test {
     struct os_feed feed;
     struct os_watch watch;
     struct os_poll poll;
+    struct os_batch batch;
 };
 
 /* Turn the driver until *FLAG_OF(test) holds.  false when patience ran out. */
@@ -41,6 +42,11 @@ static bool turn_until(struct self_test *test, bool (*holds)(const struct self_t
     return true;
 }
 
+static bool sent(const struct self_test *test)
+{
+    return os_event_idle(&test->batch.event);
+}
+
 static bool delivered(const struct self_test *test)
 {
     return test->feed.queued == 2 && test->feed.tail != NULL;
@@ -53,8 +59,8 @@ static bool seen(const struct self_test *test)
 
 static bool all_idle(const struct self_test *test)
 {
-    return os_event_idle(&test->feed.event) && os_event_idle(&test->watch.event) &&
-           os_event_idle(&test->poll.event);
+    return sent(test) && os_event_idle(&test->feed.event) &&
+           os_event_idle(&test->watch.event) && os_event_idle(&test->poll.event);
 }
 
 static const char *run(struct self_test *test, const int fds[2])
@@ -65,8 +71,10 @@ static const char *run(struct self_test *test, const int fds[2])
         os_driver_arm(driver, &test->feed.event);
     os_driver_arm(driver, &test->watch.event);
     os_driver_arm(driver, &test->poll.event);
-    if (os_send(driver->os, fds[1], "a", 1, MSG_DONTWAIT) != 1 ||
-        os_send(driver->os, fds[0], "b", 1, MSG_DONTWAIT) != 1)
+    os_driver_arm(driver, &test->batch.event);
+    if (!turn_until(test, sent) || test->batch.result != 1)
+        return "send";
+    if (os_send(driver->os, fds[0], "b", 1, MSG_DONTWAIT) != 1)
         return "socket pair";
     if (!turn_until(test, seen))
         return "multishot poll";
@@ -113,6 +121,9 @@ int uring_self_test(struct os_driver *driver)
     test.feed.event = (struct os_event){ .type = OS_FEED, .fd = fds[0] };
     test.watch.event = (struct os_event){ .type = OS_WATCH, .fd = fds[1] };
     test.poll.event = (struct os_event){ .type = OS_POLL, .fd = fds[0] };
+    test.batch.event = (struct os_event){ .type = OS_BATCH, .fd = fds[1] };
+    test.batch.data = "a";
+    test.batch.size = 1;
     test.poll.events = POLLRDHUP; /* nobody hangs up: only the cancel ends it */
     fault = run_and_end(&test, fds);
     os_close(driver->os, fds[0]);

@@ -187,6 +187,7 @@ int loop_turn(struct tn_loop *loop, int64_t point)
     CHECK(loop == loop_current && loop->running == NULL);
     result = spin_wait(loop, time_to_wait(loop, point));
     loop->now = 0; /* it is later now */
+    loop->batched = 0;
     loop->turns++;
     while ((event = os_driver_next(loop->driver)) != NULL)
         event->notify(event);

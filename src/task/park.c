@@ -26,6 +26,13 @@
 /* Pieces of I/O without a park before the others get a turn. */
 #define BUDGET 64U
 
+/*
+ * Bytes to be sent in one batch: no more than stay in the nearest caches until then.  Of a
+ * large piece the copy is what costs, and it had better go while it is in the first one.
+ */
+#define BATCH_MOST       ((size_t)256 * 1024)
+#define BATCH_PIECE_MOST ((size_t)16 * 1024)
+
 _Thread_local struct tn_loop *loop_current __attribute__((tls_model("initial-exec")));
 
 struct tn_task *task_self(void)
@@ -229,6 +236,26 @@ int park_poll(int fd, short events, tn_deadline deadline)
     if (parked.poll.result == -ECANCELED && self->poll_reason != 0)
         return self->poll_reason;
     return parked.poll.result;
+}
+
+bool park_pays_batch(size_t size)
+{
+    const struct tn_loop *loop = loop_current;
+
+    return (loop->ready != NULL || loop->driver->pending) && size <= BATCH_PIECE_MOST &&
+           loop->batched + size <= BATCH_MOST &&
+           (loop->driver->abilities & OS_CAN_BATCH) != 0;
+}
+
+void park_batch(struct os_batch *batch)
+{
+    struct tn_loop *loop = loop_current;
+
+    loop->batched += batch->size;
+    os_driver_arm(loop->driver, &batch->event);
+    CHECK(park(WAIT_FD, (void *)(intptr_t)batch->event.fd,
+               deadline_make(INT64_MAX, true)) == 0);
+    CHECK(os_event_idle(&batch->event));
 }
 
 void park_close(int fd)

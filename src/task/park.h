@@ -16,6 +16,7 @@
 #include <tenon/time.h>
 
 struct os;
+struct os_batch;
 struct os_driver;
 
 /* What a task waits for; those from WAIT_TIME on come from outside of the tasks. */
@@ -68,6 +69,19 @@ bool task_wake(struct tn_task *task);
  * It may come back for nothing: whoever waits, tries again.
  */
 int park_poll(int fd, short events, tn_deadline deadline);
+
+/*
+ * park_batch -- arm BATCH (driver.h), which makes a send together with those of others in the
+ * next wait of the loop, one system call for all, and park until its `notify`, which has to
+ * wake the task.  No cancel cuts it short.  Only where park_pays_batch says so.
+ */
+void park_batch(struct os_batch *batch);
+
+/*
+ * park_pays_batch -- whether SIZE bytes had better go that way: others are about to run before
+ * the loop waits, and what is to be sent then is not too much.
+ */
+bool park_pays_batch(size_t size);
 
 /*
  * park_close -- end every park_poll on FD with -ECANCELED and park until none is left, so

@@ -122,6 +122,7 @@ struct tn_loop {
     struct tn_task *ready, **ready_end;
     unsigned ready_count;
     unsigned quantum;      /* switches left in this turn */
+    size_t batched;        /* bytes to be sent in the next wait */
     unsigned budget;       /* unparked I/O left to the running task */
     struct tn_task *ended; /* has left its stack, which is still to be given back */
     struct context home;   /* the thread's own stack */

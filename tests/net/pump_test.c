@@ -90,7 +90,7 @@ TEST_IN_TASK(a_stream_that_slows_down_and_speeds_up_stays_whole)
             (void)carry_more(&line, &place, 50);
         assert_false(line.pump.splices);
     }
-    assert_int_equal(line.pump.given, place);
+    WAIT_UNTIL(line.pump.given == place); /* it may be asleep over the last send */
     tn_cancel(line.task);
     assert_kind(line_join(&line), TN_CANCELED);
     line_drop(&line);

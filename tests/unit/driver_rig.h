@@ -41,6 +41,11 @@ struct rig_feed {
     unsigned answers;
 };
 
+struct rig_batch {
+    struct os_batch batch;
+    unsigned answers;
+};
+
 static inline void rig_poll_answer(struct os_event *event)
 {
     CONTAINER(event, struct rig_poll, poll.event)->answers++;
@@ -55,6 +60,12 @@ static inline void rig_watch_answer(struct os_event *event)
 static inline void rig_feed_answer(struct os_event *event)
 {
     CONTAINER(event, struct rig_feed, feed.event)->answers++;
+}
+
+static inline void rig_batch_answer(struct os_event *event)
+{
+    CONTAINER(event, struct rig_batch, batch.event)->answers++;
+    assert_true(os_event_idle(event));
 }
 
 /* rig_open_with -- the driver under test; a refusal is a failure of the test. */
@@ -131,6 +142,17 @@ static inline void rig_arm_feed(struct os_driver *driver, struct rig_feed *feed,
         .feed.event = { .type = OS_FEED, .fd = fd, .notify = rig_feed_answer },
     };
     os_driver_arm(driver, &feed->feed.event);
+}
+
+static inline void rig_arm_batch(struct os_driver *driver, struct rig_batch *batch,
+                                 int fd, const void *data, size_t size)
+{
+    *batch = (struct rig_batch){
+        .batch.event = { .type = OS_BATCH, .fd = fd, .notify = rig_batch_answer },
+        .batch.data = data,
+        .batch.size = size,
+    };
+    os_driver_arm(driver, &batch->batch.event);
 }
 
 /* rig_end -- cancel EVENT and see that it comes to rest. */
