@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-from relay_rig import Relay, Target
+from relay_rig import Relay, Target, forgiving
 from rig import Server, ends_in_reset, expect, pattern, read_all, run, tenon, test, wait_for
 from schema import check
 
@@ -26,7 +26,7 @@ def recorded(script, talk, clients=1):
     """A file with what CLIENTS said, by TALK(conn, number), to a target of SCRIPT."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "recording")
-        with Target(script) as target, Relay(target, options=("--record", path)) as relay:
+        with Target(forgiving(script)) as target, Relay(target, options=("--record", path)) as relay:
             def one(number):
                 with relay.connect() as conn:
                     talk(conn, number)
@@ -36,7 +36,6 @@ def recorded(script, talk, clients=1):
             for thread in threads:
                 thread.join()
             wait_for(lambda: len(relay.closes()) == clients, "the closes")
-            target.errors.clear()
             assert relay.stop().code == 0
         yield path
 
@@ -154,12 +153,11 @@ def a_recording_that_was_cut_short_is_good_up_to_there():
     with recorded(lines, ask_and_answer, clients=2) as path:
         with open(path, "rb") as file:
             text = file.read()
-        with tempfile.NamedTemporaryFile() as part, Target(lines) as target:
+        with tempfile.NamedTemporaryFile() as part, Target(forgiving(lines)) as target:
             part.write(text[:text.rindex(b" up ") + 7])
             part.flush()
             result = tenon("replay", part.name, target.where)
             assert result.code == 0 and "was cut short" in result.err, result
-            target.errors.clear()
 
 
 run()

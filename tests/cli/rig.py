@@ -65,11 +65,22 @@ class Result:
         return [json.loads(line) for line in self.lines()]
 
 
+class Running(subprocess.Popen):
+    """The command while it runs.  A `with` that fails kills it, and what it said is shown."""
+
+    def __exit__(self, kind, *more):
+        if kind is not None and self.poll() is None:
+            self.kill()
+            _, err = collect(self)
+            print(f"killed; it had said: {(err or b'').decode(errors='replace')}", file=sys.stderr)
+        super().__exit__(kind, *more)
+
+
 def start(*args, prefix=(), **options):
     """The command, running, behind PREFIX; all its ends are pipes unless OPTIONS say otherwise."""
     for name in ("stdin", "stdout", "stderr"):
         options.setdefault(name, subprocess.PIPE)
-    return subprocess.Popen([*prefix, TENON, *map(str, args)], **options)
+    return Running([*prefix, TENON, *map(str, args)], **options)
 
 
 def tenon(*args, stdin=b"", limit=LIMIT_S, **options):
