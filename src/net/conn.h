@@ -20,6 +20,7 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -46,16 +47,22 @@ struct tn_conn {
     struct os *os;
     struct os_driver *driver;
     int fd;
-    int dead;               /* -errno once the connection is known to be dead, else 0 */
-    uint8_t mode;           /* enum conn_mode */
-    uint8_t streak;         /* reads in a row that would suit the other mode better */
-    bool tcp;               /* or a Unix stream */
-    bool urgent;            /* the option */
-    bool confirmable;       /* the option, and the kernel took it */
-    bool ended;             /* our end has been sent */
-    bool peer_ended;        /* the peer's end has come, behind all that is queued */
-    bool error_lost;        /* perhaps: a splice may have passed over one */
-    bool dying;             /* let go: it frees itself when the driver has done with it */
+    int dead;         /* -errno once the connection is known to be dead, else 0 */
+    uint8_t mode;     /* enum conn_mode */
+    uint8_t streak;   /* reads in a row that would suit the other mode better */
+    bool tcp;         /* or a Unix stream */
+    bool urgent;      /* the option */
+    bool confirmable; /* the option, and the kernel took it */
+    bool ended;       /* our end has been sent */
+    bool peer_ended;  /* the peer's end has come, behind all that is queued */
+    bool error_lost;  /* perhaps: a splice may have passed over one */
+    bool dying;       /* let go: it frees itself when the driver has done with it */
+    bool closing;     /* tn_close waits for any edge */
+    bool unsure;      /* was a read short for want of bytes, or at a mark (read.c)? */
+    uint8_t stamps;   /* sent since the error queue was emptied, at least */
+    bool urgent_come;
+    bool urgent_unplaced; /* fetched, and not known yet where its mark is */
+    char urgent_byte;
     struct tn_task *reader; /* parked here; so is the writer below */
     struct os_feed feed;
     uint64_t received, written;
@@ -64,26 +71,22 @@ struct tn_conn {
 
     struct os_watch watch;
     struct tn_task *writer;
-    struct late *late;     /* a task that its first byte will start */
-    struct tn_task *pump;  /* waits for bytes for us; to be woken when we die */
-    uint32_t writer_wants; /* what of `ready` wakes it */
-    uint32_t stamps;       /* sent since the error queue was emptied, at least */
+    struct late *late;    /* a task that its first byte will start */
+    struct tn_task *pump; /* waits for bytes for us; to be woken when we die */
     struct tn_task *urgent_waiter;
     uint64_t urgent_offset;
     uint64_t urgent_passed;  /* of the peer's, how many marks have been read over */
     uint64_t urgent_sent_at; /* `written` after the last urgent byte of ours; 0: none */
 
+    uint32_t writer_wants; /* what of `ready` wakes the writer */
     union {
         sa_family_t family; /* 0: ask the kernel */
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
-    } peer;       /* as accept or dial knew it */
-    bool closing; /* tn_close waits for any edge */
-    bool unsure;  /* whether a read was short for want of bytes or at a mark (read.c) */
-    bool urgent_come;
-    bool urgent_unplaced; /* fetched, and not known yet where its mark is */
-    char urgent_byte;
+    } peer; /* as accept or dial knew it */
 };
+
+static_assert(sizeof(struct tn_conn) <= 280, "an idle connection has few of these");
 
 /*
  * conn_look_in -- when to look again: after WAIT, or at DEADLINE if that is sooner, and

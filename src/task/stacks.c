@@ -2,7 +2,7 @@
 /*
  * stacks.c -- stacks in arenas, each with a guard below it.
  *
- *      slot:  | guard, 64 KiB | room, a power of two ............ | head | colour |
+ *      slot:  | guard, 32 KiB | room, a power of two ............ | head | colour |
  *                             ^ bottom           grows down <--- ^ top
  *
  * An arena is one mapping of many slots of one size, so stacks do not eat up the
