@@ -201,6 +201,21 @@ unsigned gate_from(const struct gate *gate, const tn_addr *addr)
     return count;
 }
 
+void *gate_served(const struct gate *gate, const char *number, const char **why)
+{
+    int64_t id;
+
+    *why = "kill which client? Its number, as status tells it";
+    if (!value_number(number, 1, INT64_MAX, &id))
+        return NULL;
+    *why = "there is no such client";
+    for (const struct client *client = gate->first; client; client = client->next) {
+        if (client->id == (uint64_t)id && client->served)
+            return client->served;
+    }
+    return NULL;
+}
+
 static bool may_enter(const struct gate *gate, const tn_addr *addr)
 {
     if (gate->allowed_count && !allow_has(gate->networks, gate->allowed_count, addr))

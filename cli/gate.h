@@ -89,6 +89,12 @@ int gate_prepare(struct gate *gate, struct settings *settings, const char *const
 /* gate_from -- how many of those inside have come from ADDR, whatever the port. */
 unsigned gate_from(const struct gate *gate, const tn_addr *addr);
 
+/*
+ * gate_served -- what is known of the client whose number is in NUMBER, or NULL; then *WHY
+ * says what is wrong.
+ */
+void *gate_served(const struct gate *gate, const char *number, const char **why);
+
 void gate_walk_begin(struct gate *gate, struct gate_walk *walk);
 /* The next one, or NULL; it may leave as soon as the caller lets others run. */
 struct client *gate_walk_next(struct gate_walk *walk);

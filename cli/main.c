@@ -143,7 +143,7 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon ctl relay-8080", "its targets and clients",
         "tenon ctl relay-8080 kill 17", "reset client 17, on both sides",
         "tenon ctl relay-8080 drain", "as the first Ctrl-C", NULL },
-      "Commands: status (also without one), drain, and for a relay kill ID, reload and fault. "
+      "Commands: status (also without one), drain, kill ID, and for a relay reload and fault. "
       "See --name for where it looks. With --json the answer is printed as it comes." },
     { "top", VERB_TOP, top_main,
       "watch running relays and servers, and what holds them up",

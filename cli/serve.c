@@ -26,7 +26,8 @@ static tn_err client_task(void *arg)
 {
     struct client *client = arg;
     struct serving *serving = client->gate->arg;
-    struct service_run run = { .conn = client->conn,
+    struct service_run run = { .task = tn_self(),
+                               .conn = client->conn,
                                .idle = serving->settings->idle_timeout };
     int64_t started = tn_now();
 

@@ -135,10 +135,24 @@ static const char *run_drain(void *arg, const char *rest, struct control_answer 
     return NULL;
 }
 
+static const char *run_kill(void *arg, const char *rest, struct control_answer *answer)
+{
+    const struct serving *serving = arg;
+    const char *why;
+    const struct service_run *run = gate_served(&serving->gate, rest, &why);
+
+    (void)answer;
+    if (!run)
+        return why;
+    tn_cancel(run->task);
+    return NULL;
+}
+
 static const struct control_command commands[] = {
     { "status", run_status },
     { "view", run_view },
     { "drain", run_drain },
+    { "kill", run_kill },
 };
 
 void serving_see(struct serving *serving)

@@ -26,6 +26,7 @@ struct tally {
 
 /* One client being served. */
 struct service_run {
+    struct tn_task *task; /* which does it, while it does */
     struct tn_conn *conn;
     int64_t idle; /* --idle-timeout */
     uint64_t in, out;

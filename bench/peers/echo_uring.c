@@ -11,9 +11,13 @@
  *   bundle   recv bundles (kernel 6.10+)        inc      incremental buffers (6.12+)
  *   zc       send_zc instead of send            sqpoll   kernel submission thread
  *   spin     never sleep in io_uring_enter      pollfirst  recv polls first
- *   ring4k   keep SQ/CQ at 4096 entries (default 1024/16384) */
+ *   ring4k   keep SQ/CQ at 4096 entries (default 1024/16384)
+ *   accept4  readiness and accept(2) calls instead of multishot accept
+ *   call     send(2) calls instead of requests
+ * The last two need nodirect: calls know ordinary descriptors only. */
 #include "common.h"
 #include <liburing.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -61,6 +65,7 @@ struct srv {
     uint32_t *dirty, ndirty, *starved, nstarved;
 };
 static struct opts o;
+static int v_accept4, v_call;
 static int v_multi, v_direct, v_bufs, v_bundle, v_inc, v_zc, v_pollfirst;
 
 static struct io_uring_sqe *sqe(struct srv *s)
@@ -83,7 +88,9 @@ static void tag(struct io_uring_sqe *q, int op, uint32_t slot)
 static void arm_accept(struct srv *s)
 {
     struct io_uring_sqe *q = sqe(s);
-    if (v_direct)
+    if (v_accept4)
+        io_uring_prep_poll_multishot(q, s->ls, POLLIN);
+    else if (v_direct)
         io_uring_prep_multishot_accept_direct(q, s->ls, NULL, NULL, 0);
     else
         io_uring_prep_multishot_accept(q, s->ls, NULL, NULL, SOCK_CLOEXEC);
@@ -180,9 +187,30 @@ static void try_close(struct srv *s, uint32_t c)
     tag(q, OP_CLOSE, c);
 }
 
+static void on_send(struct srv *s, uint32_t c, int res, unsigned flags);
+
+/* One send(2) for all that is queued first; it fits, as clients wait for their answers. */
+static void call_send(struct srv *s, uint32_t c)
+{
+    struct conn *k = &s->con[c];
+    uint32_t i = k->fly = k->flylast = k->head;
+    k->head = s->seg[i].next;
+    if (!k->head)
+        k->tail = 0;
+    s->seg[i].next = 0;
+    k->flylen = s->seg[i].len;
+    int n = (int)send(c, s->seg[i].ptr, k->flylen, MSG_DONTWAIT | MSG_NOSIGNAL);
+    on_send(s, c, n, 0);
+}
+
 static void start_send(struct srv *s, uint32_t c)
 {
     struct conn *k = &s->con[c];
+    if (v_call) {
+        while (k->head)
+            call_send(s, c);
+        return;
+    }
     struct io_uring_sqe *q = sqe(s);
     uint32_t i = k->head;
     k->fly = i;
@@ -291,6 +319,20 @@ static void on_recv(struct srv *s, uint32_t c, int res, unsigned flags)
         arm_recv(s, c);
 }
 
+static void on_accept(struct srv *s, int fd)
+{
+    if (fd < 0 || fd >= s->ncon)
+        return;
+    struct conn *k = &s->con[fd];
+    struct iovec *iov = k->iov;
+    struct msghdr *msg = k->msg;
+    char *own = k->own;
+    *k = (struct conn){.open = 1, .iov = iov, .msg = msg, .own = own};
+    if (!v_bufs && !own)
+        k->own = malloc(o.bufsize);
+    arm_recv(s, fd);
+}
+
 static void *serve(void *arg)
 {
     struct srv *s = calloc(1, sizeof *s);
@@ -349,7 +391,7 @@ static void *serve(void *arg)
             give_buf(s, i);
         publish(s);
     }
-    s->ls = listen_tcp(o.port, 0);
+    s->ls = listen_tcp(o.port, v_accept4 ? SOCK_NONBLOCK : 0);
     arm_accept(s);
     int spin = has(&o, "spin");
     for (;;) {
@@ -364,15 +406,12 @@ static void *serve(void *arg)
             n++;
             switch (cqe->user_data & 255) {
             case OP_ACCEPT:
-                if (cqe->res >= 0 && cqe->res < s->ncon) {
-                    struct conn *k = &s->con[cqe->res];
-                    struct iovec *iov = k->iov;
-                    struct msghdr *msg = k->msg;
-                    char *own = k->own;
-                    *k = (struct conn){.open = 1, .iov = iov, .msg = msg, .own = own};
-                    if (!v_bufs && !own)
-                        k->own = malloc(o.bufsize);
-                    arm_recv(s, cqe->res);
+                if (!v_accept4) {
+                    on_accept(s, cqe->res);
+                } else {
+                    int fd;
+                    while ((fd = accept4(s->ls, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+                        on_accept(s, fd);
                 }
                 if (!(cqe->flags & IORING_CQE_F_MORE))
                     arm_accept(s);
@@ -405,6 +444,12 @@ int main(int argc, char **argv)
     v_inc = has(&o, "inc");
     v_zc = has(&o, "zc");
     v_pollfirst = has(&o, "pollfirst");
+    v_accept4 = has(&o, "accept4");
+    v_call = has(&o, "call");
+    if (v_direct && (v_accept4 || v_call)) {
+        fprintf(stderr, "accept4 and call need nodirect\n");
+        return 2;
+    }
     if (o.nbufs & (o.nbufs - 1) || o.nbufs > 32768) {
         fprintf(stderr, "-n must be a power of two up to 32768\n");
         return 2;

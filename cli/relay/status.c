@@ -40,18 +40,14 @@ static const char *run_drain(void *arg, const char *rest, struct control_answer 
 static const char *run_kill(void *arg, const char *rest, struct control_answer *answer)
 {
     const struct relay *relay = arg;
-    int64_t id;
+    const char *why;
+    struct link *link = gate_served(&relay->gate, rest, &why);
 
     (void)answer;
-    if (!value_number(rest, 1, INT64_MAX, &id))
-        return "kill which client? Its number, as status tells it";
-    for (struct link *link = relay->first; link; link = link->next) {
-        if (link->client->id != (uint64_t)id)
-            continue;
-        link_stop(link, LINK_KILLED);
-        return NULL;
-    }
-    return "there is no such client";
+    if (!link)
+        return why;
+    link_stop(link, LINK_KILLED);
+    return NULL;
 }
 
 static const char *run_reload(void *arg, const char *rest, struct control_answer *answer)

@@ -239,8 +239,8 @@ TN_API void tn_return(struct tn_conn *conn);
  *
  * *DONE (unless NULL) is always how many this host's kernel has taken: SIZE on success,
  * and after an error exactly those that may still reach the peer.  Parks while the
- * peer's host takes no more; and on io_uring, while other tasks are ready, until these have
- * run, so that what they all write goes out by one system call.
+ * peer's host takes no more; and on io_uring, while other tasks are ready, until each of them
+ * has run once, so that what they all write goes out by one system call.
  *
  * Errors: TN_RESET, TN_TIMEDOUT, TN_UNREACHABLE (dead; how much of it arrived tn_close
  * tells), TN_CLOSED (after tn_end), TN_LIMIT (memory of the kernel), TN_DEADLINE,

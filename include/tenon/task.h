@@ -87,7 +87,13 @@ TN_API TN_MUST tn_err tn_go(struct tn_group *group, tn_task_fn *fn, void *arg,
 TN_API TN_MUST tn_err tn_join(struct tn_task **task, tn_err *result,
                               tn_deadline deadline);
 
-/* tn_cancel -- ask TASK, a handle not yet joined, to end.  Does not park. */
+/*
+ * tn_self -- the running task, or NULL outside of tasks.  No handle, so nobody joins it by
+ * that: it is for tn_cancel, from the same loop, until the task's function returns.
+ */
+TN_API struct tn_task *tn_self(void);
+
+/* tn_cancel -- ask TASK, a handle not yet joined or one of tn_self, to end.  Does not park. */
 TN_API void tn_cancel(struct tn_task *task);
 
 /* tn_canceled -- whether the running task has been asked to end. */

@@ -238,6 +238,13 @@ int park_poll(int fd, short events, tn_deadline deadline)
     return parked.poll.result;
 }
 
+/* Let the others run once; then it is the kernel's turn. */
+static inline void leave_to_kernel(struct tn_loop *loop)
+{
+    if (loop->quantum > loop->ready_count)
+        loop->quantum = loop->ready_count;
+}
+
 bool park_pays_batch(size_t size)
 {
     const struct tn_loop *loop = loop_current;
@@ -252,6 +259,7 @@ void park_batch(struct os_batch *batch)
     struct tn_loop *loop = loop_current;
 
     loop->batched += batch->size;
+    leave_to_kernel(loop);
     os_driver_arm(loop->driver, &batch->event);
     CHECK(park(WAIT_FD, (void *)(intptr_t)batch->event.fd,
                deadline_make(INT64_MAX, true)) == 0);
@@ -270,8 +278,6 @@ void task_spend(void)
 
     if (loop == NULL || loop->running == NULL || --loop->budget > 0)
         return;
-    if (loop->quantum >
-        loop->ready_count) /* the others, once; then it is the kernel's turn */
-        loop->quantum = loop->ready_count;
+    leave_to_kernel(loop);
     tn_yield();
 }

@@ -182,6 +182,11 @@ void tn_cancel(struct tn_task *task)
     task_cancel(task);
 }
 
+struct tn_task *tn_self(void)
+{
+    return task_self();
+}
+
 bool tn_canceled(void)
 {
     return self_checked()->canceled;

@@ -73,6 +73,24 @@ def kill_resets_one_client_on_both_sides_and_no_other():
 
 
 @test
+def kill_resets_one_client_of_a_server_and_no_other():
+    with Folder(), Server("serve", "echo", "127.0.0.1:0", "--name", "s") as server, \
+            server.connect() as one, server.connect() as other:
+        for conn in one, other:
+            conn.sendall(b"x")
+            assert conn.recv(1) == b"x"
+        number, = [event["id"] for event in ask("s")[1:]
+                   if event["where"].endswith(f":{one.getsockname()[1]}")]
+        assert ask("s", "kill", str(number)) == []
+        assert ends_in_reset(one) == (b"", True)
+        assert wait_for(lambda: server.events("close"), "the close")[0]["reason"] == "killed"
+        other.sendall(b"y")
+        assert other.recv(1) == b"y"
+        expect(tenon("ctl", "s", "kill", str(number)), 1, "no such client")
+        expect(tenon("ctl", "s", "kill"), 1, "which client")
+
+
+@test
 def drain_is_the_first_signal():
     with Folder(), Target() as target, Relay(target, options=("--name", "r")) as relay:
         with relay.connect() as conn:

@@ -153,3 +153,39 @@ TEST_IN_TASK(a_reset_that_a_write_among_others_finds_is_none_the_less_a_readers)
     }
     drop();
 }
+
+/* Somebody who computes, and lets others run in between, looks when PEER has something. */
+struct busy {
+    int peer;
+    unsigned looks;
+    bool seen;
+};
+
+static tn_err compute(void *arg)
+{
+    struct busy *busy = arg;
+    char byte;
+
+    for (; !busy->seen && busy->looks < 5000; busy->looks++) {
+        busy->seen = recv(busy->peer, &byte, 1, MSG_DONTWAIT) == 1;
+        tn_yield();
+    }
+    return tn_ok();
+}
+
+TEST_IN_TASK(who_always_has_something_to_do_does_not_hold_up_anothers_write)
+{
+    struct busy busy = { 0 };
+    struct tn_task *task = NULL;
+
+    writers[0] = (struct writer){ .wire = wire_in_state(AF_INET, WIRE_FRESH), .size = 1 };
+    busy.peer = writers[0].wire.peer;
+    assert_ok(tn_go(NULL, write_small, &writers[0], NULL, &writers[0].task));
+    assert_ok(tn_go(NULL, compute, &busy, NULL, &task));
+    assert_ok(tn_join(&task, NULL, rig_patience()));
+    assert_ok(tn_join(&writers[0].task, NULL, rig_patience()));
+    assert_ok(writers[0].err);
+    assert_true(busy.seen);
+    assert_in_range(busy.looks, 1, 10);
+    wire_drop(&writers[0].wire);
+}

@@ -250,6 +250,37 @@ TEST_IN_TASK(a_cancel_shows_at_the_wait_and_at_every_further_one)
     assert_int_equal(waits, 5);
 }
 
+/* What a task does whom somebody else ends, without a handle of it. */
+static tn_err tell_who(void *arg)
+{
+    *(struct tn_task **)arg = tn_self();
+    return tn_sleep(TN_NEVER);
+}
+
+TEST_IN_TASK(a_task_can_tell_who_it_is_to_be_canceled)
+{
+    struct tn_group *group = NULL;
+    struct tn_task *one = NULL, *other = NULL;
+
+    assert_ok(tn_group_open(&group, TN_GROUP_EACH_ALONE));
+    assert_ok(tn_go(group, tell_who, &one, NULL, NULL));
+    assert_ok(tn_go(group, tell_who, &other, NULL, NULL));
+    tn_yield();
+    assert_non_null(one);
+    assert_ptr_not_equal(one, other);
+    assert_ptr_not_equal(one, tn_self());
+    tn_cancel(one);
+    assert_kind(tn_group_wait(group, tn_in(TN_MS)), TN_DEADLINE); /* the other one */
+    tn_cancel(other);
+    assert_kind(tn_group_wait(group, TN_NEVER), TN_CANCELED);
+    tn_group_close(&group);
+}
+
+TEST(outside_of_tasks_nobody_is_one)
+{
+    assert_null(tn_self());
+}
+
 static tn_err see_it_at_once(void *arg)
 {
     assert_true(tn_canceled());
