@@ -48,6 +48,17 @@ void conn_note_error(struct tn_conn *conn, int error)
         conn->dead = conn->feed.end < 0 ? conn->feed.end : error;
 }
 
+/*
+ * SO_ERROR also tells what the network has said while TCP goes on trying (sk_err_soft: an
+ * unreachable host or network, which may be back in time).  That is no end yet.
+ */
+static bool is_final(const struct tn_conn *conn, int error)
+{
+    if (!conn->tcp || error == ECONNRESET || error == EPIPE || error == ETIMEDOUT)
+        return true;
+    return conn_state(conn) == TCP_CLOSE || conn_state(conn) == 0; /* 0: not known */
+}
+
 int conn_find_dead(struct tn_conn *conn)
 {
     int error = 0;
@@ -56,7 +67,7 @@ int conn_find_dead(struct tn_conn *conn)
     if (conn->feed.end < 0)
         conn_note_error(conn, conn->feed.end);
     if (os_getsockopt(conn->os, conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) >= 0 &&
-        error != 0)
+        error != 0 && is_final(conn, error))
         conn_note_error(conn, -error);
     return conn->dead;
 }

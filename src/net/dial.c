@@ -69,6 +69,21 @@ static bool is_under_way(int result)
 }
 
 /*
+ * FD's connect has failed, though the kernel says that it is under way.  An ICMP error that
+ * comes inside of connect(2), as from a firewall of this very host, is kept apart until the
+ * next SYN (tcp_v4_err: sk_err_soft), where only SO_ERROR finds it.
+ */
+static int soft_error(struct os *os, int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (os_getsockopt(os, fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error == 0)
+        return -ECONNRESET; /* over, and nobody says why */
+    return -error;
+}
+
+/*
  * EINTR leaves a connect under way, like EINPROGRESS (connect(2)).  On loopback it is over
  * all the same: the handshake ends inside of the call, whose answer stood before.  Not to
  * park for that, and to ask only once, is 0.6 of the 30 us of a relay's connection.
@@ -86,7 +101,7 @@ static int connect_fully(struct os *os, int fd, const tn_addr *addr, tn_deadline
             return ready;
         result = connect_outcome(os, fd, addr);
         if (is_under_way(result) && (ready & (POLLERR | POLLHUP)) != 0)
-            return -ECONNRESET; /* over, and nobody says why */
+            return soft_error(os, fd);
     }
     return result;
 }

@@ -86,6 +86,7 @@ enum sim_answer {
     SIM_REFUSES,       /* a reset */
     SIM_IS_SILENT,     /* nothing ever */
     SIM_HAS_NO_HOST,   /* ICMP host unreachable, after a while */
+    SIM_IS_FENCED,     /* the same from a firewall of this host: inside of connect(2) */
     SIM_HAS_NO_NETWORK /* ENETUNREACH, at once */
 };
 

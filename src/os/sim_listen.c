@@ -287,6 +287,7 @@ void sim_tcp_disconnect(struct sim *sim, struct sim_tcp *tcp)
     tcp->urgent = SIM_URGENT_NONE;
     tcp->retries = tcp->probes_out = tcp->probe_backoff = tcp->same_acks = 0;
     tcp->stamp_wanted_count = tcp->stamp_count = 0;
+    tcp->icmp_queued = false;
     tcp->since = tcp->rtt = tcp->rtt_start = 0;
     tcp->base.shut = 0;
     memset(&tcp->peer, 0, sizeof(tcp->peer));
@@ -355,7 +356,13 @@ static int start(struct sim *sim, struct sim_tcp *tcp, const struct sim_addr *ad
     tcp->connecting = true;
     tcp->since = tcp->heard = sim->now;
     tcp->base.shut = 0;
-    sim_tcp_send_flags(sim, tcp, SIM_SYN);
+    if (tcp->wire->answer ==
+        SIM_IS_FENCED) { /* Linux: tcp_v4_err, the socket being owned */
+        tcp->base.soft_error = EHOSTUNREACH;
+        tcp->icmp_queued = true;
+    } else {
+        sim_tcp_send_flags(sim, tcp, SIM_SYN);
+    }
     sim_tcp_retransmit_set(sim, tcp);
     return -EINPROGRESS;
 }

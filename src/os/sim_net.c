@@ -162,9 +162,10 @@ static enum sim_answer draw_answer(struct sim *sim, const struct sim_route *rout
         enum sim_answer answer;
     } bad[] = { { SIM_REFUSED, SIM_REFUSES },
                 { SIM_SILENT, SIM_IS_SILENT },
-                { SIM_UNREACHABLE, SIM_HAS_NO_HOST } };
+                { SIM_UNREACHABLE, SIM_HAS_NO_HOST },
+                { SIM_UNREACHABLE, SIM_IS_FENCED } };
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (route->answer == SIM_ANSWERS &&
             sim_strikes(sim, &sim->chance_net, bad[i].fault))
             return bad[i].answer;
@@ -330,7 +331,7 @@ static void nobody_there(struct sim *sim, struct sim_wire *wire,
         return;
     if (first && wire->answer == SIM_IS_SILENT)
         return;
-    if (first && wire->answer == SIM_HAS_NO_HOST) {
+    if (first && (wire->answer == SIM_HAS_NO_HOST || wire->answer == SIM_IS_FENCED)) {
         reply.flags = SIM_ICMP;
     } else if (first && wire->answer == SIM_ANSWERS && !wire->had_server) {
         sim_listen_syn(sim, wire);

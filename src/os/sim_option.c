@@ -237,6 +237,18 @@ static int give_info(const struct sim_tcp *tcp, void *value, socklen_t *size)
     return give(value, size, &info, sizeof(info));
 }
 
+/* Linux: sk_getsockopt.  What TCP may still get over is told, too, and forgotten. */
+static int any_error(struct sim_socket *socket)
+{
+    int error = -sim_socket_error(socket);
+
+    if (error == 0) {
+        error = socket->soft_error;
+        socket->soft_error = 0;
+    }
+    return error;
+}
+
 static int get_socket_level(struct sim_socket *socket, int name, void *value,
                             socklen_t *size)
 {
@@ -246,7 +258,7 @@ static int get_socket_level(struct sim_socket *socket, int name, void *value,
 
     switch (name) {
     case SO_ERROR:
-        return give_number(value, size, -sim_socket_error(socket));
+        return give_number(value, size, any_error(socket));
     case SO_TYPE:
         return give_number(value, size, SOCK_STREAM);
     case SO_DOMAIN:

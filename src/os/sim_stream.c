@@ -325,7 +325,7 @@ static uint32_t tcp_poll(struct sim *sim, struct sim_file *file)
         if (tcp->urgent == SIM_URGENT_VALID)
             mask |= POLLPRI;
     }
-    if (tcp->base.error != 0 || tcp->stamp_count > 0)
+    if (tcp->base.error != 0 || tcp->stamp_count > 0 || tcp->icmp_queued)
         mask |= POLLERR;
     return mask;
 }

@@ -100,6 +100,7 @@ struct sim_tcp {
     uint8_t state;              /* enum sim_tcp_state */
     bool connecting, connected; /* as connect(2) sees it */
     bool bound, time_wait;
+    bool icmp_queued; /* in its queue of errors, which shows as POLLERR */
     struct sim_addr local, peer;
     struct sim_wire *wire;
     int side;

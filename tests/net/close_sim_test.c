@@ -285,3 +285,27 @@ TEST_ON_DRIVERS(timed_out_is_named_and_counted)
 
     play_often(&impatient, timed_out);
 }
+
+/* The network says so, and TCP tries again. */
+static void unreachable_for_now(struct bench *bench)
+{
+    struct tn_conn *near = bench->near;
+    uint64_t unacked = 0;
+    tn_ending ending;
+
+    sim_wire_unreachable(bench->sim, bench->wire, 0);
+    write_bytes(near, 100);
+    assert_ok(tn_sleep(tn_in(2 * TN_SECOND)));
+    assert_kind(tn_confirm(near, &unacked, tn_in(TN_SECOND)), TN_DEADLINE);
+    assert_int_equal(unacked, 100);
+    write_bytes(near, 100);
+    assert_ok(tn_sleep(tn_in(2 * TN_SECOND)));
+    assert_kind(tn_close(&bench->near, &ending, tn_in(TN_SECOND)), TN_DEADLINE);
+    assert_int_equal(ending.how, TN_ENDED_DEADLINE);
+    assert_int_equal(ending.unacked, 200);
+}
+
+TEST_ON_DRIVERS(a_host_that_is_unreachable_for_now_is_no_end)
+{
+    play_often(&plain, unreachable_for_now);
+}

@@ -40,6 +40,12 @@ TEST(a_missing_host_is_unreachable)
     connect_meets(SIM_HAS_NO_HOST, EHOSTUNREACH, SIM_UNREACHABLE, 0, MS);
 }
 
+/* Told to who waits when the next SYN meets it. */
+TEST(a_firewall_of_this_host_is_heard_with_the_second_syn)
+{
+    connect_meets(SIM_IS_FENCED, EHOSTUNREACH, SIM_UNREACHABLE, S, S + MS);
+}
+
 TEST(a_missing_network_is_unreachable_at_once)
 {
     connect_meets(SIM_HAS_NO_NETWORK, ENETUNREACH, SIM_UNREACHABLE, 0, MS);
