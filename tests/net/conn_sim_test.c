@@ -450,3 +450,51 @@ TEST_ON_DRIVERS(a_reset_is_a_reset_to_who_listens_for_urgent_bytes)
 
     bench_run(&bench, NULL, read_after_a_reset);
 }
+
+/* ---- batches ---- */
+
+static tn_err write_a_byte(void *arg)
+{
+    struct bench *bench = arg;
+
+    return tn_write(bench->near, "!", 1, NULL, TN_NEVER);
+}
+
+/* Run before whoever the next wait wakes. */
+static void turn_first(void)
+{
+    struct tn_loop_facts before, now;
+
+    tn_loop_facts(NULL, &before);
+    do {
+        tn_yield();
+        tn_loop_facts(NULL, &now);
+    } while (now.turns == before.turns);
+}
+
+static void read_beside_a_batch(struct bench *bench)
+{
+    enum tn_kind kind = strcmp(test_driver(), "uring") == 0 ? TN_RESET : TN_OK;
+    struct tn_task *writer = NULL;
+    tn_err result;
+    size_t got;
+    char byte;
+
+    assert_ok(tn_write(bench->far, "?", 1, NULL, TN_NEVER));
+    assert_ok(
+        tn_read(bench->near, &byte, 1, &got, TN_NEVER)); /* a feed runs from here on */
+    assert_ok(tn_go(NULL, write_a_byte, bench, NULL, &writer));
+    tn_yield(); /* it writes: on a ring in the next wait, since we are about to run */
+    sim_wire_reset(bench->sim, bench->wire);
+    turn_first();
+    assert_kind(tn_read(bench->near, &byte, 1, &got, TN_NEVER), TN_RESET);
+    assert_ok(tn_join(&writer, &result, TN_NEVER));
+    assert_kind(result, kind);
+}
+
+/* Seed 101: the kernel tells of it once, and what follows looks like an end. */
+TEST_ON_DRIVERS(a_reset_that_a_batch_was_told_is_known_to_a_reader_that_runs_first)
+{
+    for (struct sim_options options = { .seed = 0 }; options.seed < 20; options.seed++)
+        bench_run(&(struct bench){ .near = NULL }, &options, read_beside_a_batch);
+}
