@@ -232,7 +232,7 @@ TEST_IN_TASK(an_item_is_not_lost_to_a_receiver_that_was_canceled_before)
 TEST_IN_TASK(an_item_is_not_lost_to_a_cancel_or_deadline_that_comes_after_it)
 {
     struct tn_chan *chan = open_chan(0);
-    tn_deadline deadline = tn_in(TN_MS);
+    tn_deadline deadline = tn_in(50 * TN_MS);
     struct mover receiver = { .chan = chan, .deadline = deadline, .item = -1 };
     struct tn_task *task = start(receive_one, &receiver);
 

@@ -56,7 +56,7 @@ static void spin_until(int64_t point)
 /* The loop finds both in one turn: the wake, and the deadline that has passed meanwhile. */
 TEST_IN_TASK(a_wake_counts_although_the_deadline_has_passed_before_it_runs)
 {
-    struct parker parker = { .until = tn_in(TN_MS), .woken = 1 };
+    struct parker parker = { .until = tn_in(50 * TN_MS), .woken = 1 };
     struct tn_task *task = NULL;
 
     assert_ok(tn_go(NULL, park_and_tell, &parker, NULL, &task));

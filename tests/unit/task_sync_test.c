@@ -171,7 +171,7 @@ TEST_IN_TASK(a_lock_that_was_handed_over_stays_so_when_a_cancel_follows)
 TEST_IN_TASK(a_lock_handed_over_before_the_loop_saw_its_deadline_is_a_success)
 {
     struct tn_mutex mutex = { 0 };
-    tn_deadline deadline = tn_in(TN_MS);
+    tn_deadline deadline = tn_in(50 * TN_MS);
     struct waiting one = { .mutex = &mutex, .deadline = deadline };
     struct tn_task *first;
 
