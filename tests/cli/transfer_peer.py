@@ -4,6 +4,7 @@
 Speaker is either side of a session; Gatekeeper stands between the two commands, counts
 messages and bytes, and holds or resets the connection where it is told to.
 """
+import contextlib
 import hashlib
 import hmac
 import os
@@ -132,17 +133,44 @@ def refusal(act):
     raise AssertionError("it was not refused")
 
 
+class Pair:
+    """A connection of the Gatekeeper on both its sides, NEAR and FAR, for two threads.
+
+    It is closed by the thread that ends last: the number of a socket that is closed while
+    somebody waits for it may be another's by the time that he looks again.
+    """
+
+    def __init__(self, near, far, limited):
+        self.near, self.far, self.limited = near, far, limited
+        self.threads, self.broken = 2, False
+
+    def tear(self):
+        """Its end will be a reset; who waits for what comes in is woken."""
+        self.broken = True
+        for conn in (self.near, self.far):
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # the other side was first
+                conn.shutdown(socket.SHUT_RD)
+
+    def leave(self):
+        self.threads -= 1
+        if self.threads == 0:
+            self.near.close()
+            self.far.close()
+
+
 class Gatekeeper:
-    """A relay from PORT to `target`, which may change; it looks at the messages.
+    """A relay from PORT to TARGET; it looks at the messages.
 
     The first connection is reset, on both sides, after MESSAGES of them in both directions
-    together, hellos counting as one each; and no data passes `allowance` bytes until that
-    is raised.
+    together, hellos counting as one each; and no data passes ALLOWANCE bytes until there is
+    another one.
     """
 
     def __init__(self, target, messages=None, allowance=None):
         self.target, self.messages, self.allowance = target, messages, allowance
         self.connections, self.passed, self.seen = 0, 0, 0
+        self.pairs = []
         self.lock = threading.Condition()
         self.socket = socket.create_server(("127.0.0.1", 0))
         # Small, so that what is held is held at the sender's.
@@ -164,60 +192,73 @@ class Gatekeeper:
             self.allowance = allowance
             self.lock.notify_all()
 
+    def turn_to(self, target, more):
+        """Lead to TARGET, and let MORE bytes pass; what is under way to the old one is lost."""
+        with self.lock:
+            for pair in self.pairs:
+                pair.tear()
+            self.target = target
+            self.allowance = None if more is None else self.passed + more
+            self.lock.notify_all()
+
     def _accept(self):
         while not self.over:
             try:
                 near, _ = self.socket.accept()
             except OSError:
                 return
-            try:
-                far = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
-                reset(near)
-                continue
-            self.connections += 1
-            limited = self.connections == 1 and self.messages is not None
-            pair = (near, far)
-            for one, other in (pair, pair[::-1]):
-                threading.Thread(target=self._pass, args=(one, other, limited),
-                                 daemon=True).start()
-
-    def _pass(self, source, sink, limited):
-        first = True
-        try:
-            speaker = Speaker(source)
-            while True:
-                if first:
-                    message = speaker.take(HELLO)
-                else:
-                    head = speaker.take(HEAD)
-                    message = head + speaker.take(struct.unpack(">I", head[1:])[0])
-                first = False
-                with self.lock:
-                    if limited and self.seen >= self.messages:
-                        raise ConnectionResetError
-                    while self.allowance is not None and self.passed > self.allowance:
-                        if not self.lock.wait(LIMIT_S):
-                            raise ConnectionResetError
-                    self.seen += 1
-                    self.passed += len(message)
-                sink.sendall(message)
-                if limited and self.seen >= self.messages:
-                    raise ConnectionResetError
-        except EOFError:
-            try:
-                sink.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-        except OSError:
-            for conn in (source, sink):
+            with self.lock:
                 try:
-                    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                    struct.pack("ii", 1, 0))
-                    conn.shutdown(socket.SHUT_RD)  # wakes the other thread, which has it too
-                    conn.close()
+                    far = socket.create_connection(("127.0.0.1", self.target))
                 except OSError:
-                    pass
+                    reset(near)
+                    continue
+                self.connections += 1
+                pair = Pair(near, far, self.connections == 1 and self.messages is not None)
+                self.pairs.append(pair)
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(pair, *ends), daemon=True).start()
+
+    def _pass(self, pair, source, sink):
+        try:
+            self._pass_messages(pair, Speaker(source), sink)
+        except EOFError:
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            with self.lock:
+                pair.tear()
+                self.lock.notify_all()
+        with self.lock:
+            pair.leave()
+            if pair.threads == 0:
+                self.pairs.remove(pair)
+
+    def _pass_messages(self, pair, speaker, sink):
+        first = True
+        while True:
+            if first:
+                message = speaker.take(HELLO)
+            else:
+                head = speaker.take(HEAD)
+                message = head + speaker.take(struct.unpack(">I", head[1:])[0])
+            first = False
+            with self.lock:
+                self._wait_for_allowance(pair)
+                if pair.limited and self.seen >= self.messages:
+                    raise ConnectionResetError
+                self.seen += 1
+                self.passed += len(message)
+            sink.sendall(message)
+            if pair.limited and self.seen >= self.messages:
+                raise ConnectionResetError
+
+    def _wait_for_allowance(self, pair):
+        while not pair.broken and self.allowance is not None and self.passed > self.allowance:
+            if not self.lock.wait(LIMIT_S):
+                raise ConnectionResetError
+        if pair.broken:
+            raise ConnectionResetError
 
 
 def make_tree(folder, sizes, data):
