@@ -217,10 +217,14 @@ TEST_ON_DRIVERS(a_watch_that_cannot_be_armed_is_idle_again_after_its_notice)
     os_driver_close(driver);
 }
 
-static tn_err sleep_a_little(void *arg)
+static tn_err sleep_until_20_failed(void *arg)
 {
-    (void)arg;
-    return tn_sleep(tn_in(5 * TN_MS * (int64_t)test_scale()));
+    const struct fault *fault = arg;
+
+    do
+        assert_ok(tn_sleep(tn_in(TN_MS)));
+    while (fault->failed_of[FAULT_WAIT] < 20);
+    return tn_ok();
 }
 
 TEST_ON_DRIVERS(waits_that_fail_with_eintr_only_turn_the_loop_again)
@@ -230,6 +234,6 @@ TEST_ON_DRIVERS(waits_that_fail_with_eintr_only_turn_the_loop_again)
 
     fault_init(&fault, &os_linux);
     fault_name(&fault, FAULT_WAIT, 1, 20, ENOMEM);
-    assert_ok(run_on(&fault.os, sleep_a_little, NULL, &options));
+    assert_ok(run_on(&fault.os, sleep_until_20_failed, &fault, &options));
     assert_int_equal(fault.failed_of[FAULT_WAIT], 20);
 }
