@@ -206,6 +206,8 @@ TEST_IN_TASK(options_of_the_listener_are_those_of_its_connections)
 
 /* ---- want ---- */
 
+#define TRIES 10 /* to be in time */
+
 /* Take every descriptor that this process may have; they end with the process. */
 static void take_all_descriptors(int *last)
 {
@@ -229,6 +231,20 @@ static int64_t cpu_used(void)
            (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * TN_US;
 }
 
+/* How often LISTENER pauses in 550 ms, for which it uses hardly any of the processor. */
+static uint64_t pauses_in_550_ms(struct tn_listener *listener)
+{
+    uint64_t before = tn_accept_pauses(listener);
+    int64_t cpu = cpu_used(), start = tn_now();
+    struct tn_conn *conn = NULL;
+
+    assert_kind(tn_accept(listener, &conn, tn_in(550 * TN_MS)), TN_DEADLINE);
+    cpu = cpu_used() - cpu;
+    if (cpu > (tn_now() - start) / 100 * test_scale())
+        fail_test("used %lld us of CPU while it paused", (long long)(cpu / TN_US));
+    return tn_accept_pauses(listener) - before;
+}
+
 /* It may leave descriptors: those with which it exhausted them. */
 TEST_IN_TASK(out_of_descriptors_accepting_pauses_and_goes_on, .may_leave_fds = true)
 {
@@ -236,24 +252,20 @@ TEST_IN_TASK(out_of_descriptors_accepting_pauses_and_goes_on, .may_leave_fds = t
     tn_addr addr = tn_listener_addr(listener);
     int fds[3], last = -1;
     struct tn_conn *conn = NULL;
-    int64_t start, cpu;
+    uint64_t pauses = 0;
 
     for (int i = 0; i < 3; i++)
         fds[i] = raw_connect(&addr);
     take_all_descriptors(&last);
-
-    cpu = cpu_used();
-    start = tn_now();
-    assert_kind(tn_accept(listener, &conn, tn_in(550 * TN_MS)), TN_DEADLINE);
-    cpu = cpu_used() - cpu;
-    if (cpu > (tn_now() - start) / 100 * test_scale())
-        fail_test("used %lld us of CPU while it paused", (long long)(cpu / TN_US));
-    assert_in_range(tn_accept_pauses(listener), 4, 6);
-
+    for (int tries = 0; pauses < 4; tries++) { /* each is longer on a busy machine */
+        assert_true(tries < TRIES);
+        pauses = pauses_in_550_ms(listener);
+        assert_in_range(pauses, 1, 6);
+    }
     close(last);
-    start = tn_now();
+    pauses = tn_accept_pauses(listener);
     assert_ok(tn_accept(listener, &conn, rig_patience()));
-    assert_true(tn_now() - start < 150 * TN_MS * test_scale());
+    assert_int_equal(tn_accept_pauses(listener), pauses);
     tn_abort(&conn);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
@@ -262,7 +274,8 @@ TEST_IN_TASK(out_of_descriptors_accepting_pauses_and_goes_on, .may_leave_fds = t
 
 struct freed {
     int fd;
-    int64_t at;
+    struct tn_listener *listener;
+    uint64_t pauses; /* up to then */
 };
 
 static tn_err free_one(void *arg)
@@ -271,24 +284,25 @@ static tn_err free_one(void *arg)
     tn_err err = tn_sleep(tn_in(130 * TN_MS));
 
     close(self->fd);
-    self->at = tn_now();
+    self->pauses = tn_accept_pauses(self->listener);
     return err;
 }
 
+/* How long a pause lasts is the business of the test before. */
 TEST_IN_TASK(a_paused_accept_resumes_soon_after_a_descriptor_is_free,
              .may_leave_fds = true)
 {
     struct tn_listener *listener = listening("127.0.0.1:0");
     tn_addr addr = tn_listener_addr(listener);
-    struct freed freed = { .fd = -1 };
+    struct freed freed = { .fd = -1, .listener = listener };
     struct tn_conn *conn = NULL;
     int fd = raw_connect(&addr);
 
     take_all_descriptors(&freed.fd);
     assert_ok(tn_go(NULL, free_one, &freed, NULL, NULL));
     assert_ok(tn_accept(listener, &conn, rig_patience()));
-    assert_int_not_equal(freed.at, 0);
-    assert_true(tn_now() - freed.at < 120 * TN_MS * test_scale());
+    assert_int_not_equal(freed.pauses, 0);
+    assert_int_equal(tn_accept_pauses(listener), freed.pauses); /* not one more */
     tn_abort(&conn);
     close(fd);
     tn_listener_close(&listener);
@@ -302,17 +316,23 @@ TEST_IN_TASK(a_cancel_ends_the_pause, .may_leave_fds = true)
     struct acceptor self = { listener, &accepted };
     struct tn_task *task = NULL;
     int fd = raw_connect(&addr), last;
-    int64_t start;
-    tn_err result;
+    bool soon = false;
 
     take_all_descriptors(&last);
-    assert_ok(tn_go(NULL, accept_one, &self, NULL, &task));
-    WAIT_UNTIL(tn_accept_pauses(listener) > 0);
-    start = tn_now();
-    tn_cancel(task);
-    assert_ok(tn_join(&task, &result, rig_patience()));
-    assert_kind(result, TN_CANCELED);
-    assert_true(tn_now() - start < 50 * TN_MS * test_scale());
+    for (int tries = 0; !soon; tries++) { /* it may take longer on a busy machine */
+        uint64_t before = tn_accept_pauses(listener);
+        int64_t start;
+        tn_err result;
+
+        assert_true(tries < TRIES);
+        assert_ok(tn_go(NULL, accept_one, &self, NULL, &task));
+        WAIT_UNTIL(tn_accept_pauses(listener) > before);
+        start = tn_now();
+        tn_cancel(task);
+        assert_ok(tn_join(&task, &result, rig_patience()));
+        assert_kind(result, TN_CANCELED);
+        soon = tn_now() - start < 50 * TN_MS;
+    }
     close(fd);
     tn_listener_close(&listener);
 }
@@ -336,7 +356,9 @@ static tn_err accept_with_faults(void *arg)
     int fd = raw_connect(&addr);
 
     fault_name(&self->fault, FAULT_ACCEPT, 1, self->times, self->error);
-    assert_kind(tn_accept(listener, &conn, tn_in(450 * TN_MS)), self->kind);
+    assert_kind(tn_accept(listener, &conn,
+                          self->kind == TN_OK ? rig_patience() : tn_in(450 * TN_MS)),
+                self->kind);
     fault_off(&self->fault);
     self->pauses = tn_accept_pauses(listener);
     assert_true((conn != NULL) == (self->kind == TN_OK));

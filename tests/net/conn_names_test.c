@@ -92,12 +92,14 @@ static unsigned descriptors_open(void)
     return count;
 }
 
-/* Dial NAME: it takes 250 ms, or a bit more where others keep the machine busy. */
+#define TRIES 10 /* to be in time although others keep the machine busy */
+
+/* Dial NAME: it takes 250 ms, or a bit more. */
 static void dial_in_250_ms(const char *name, struct tn_conn **conn)
 {
     int64_t took = 0;
 
-    for (int tries = 0; tries < 3; tries++) {
+    for (int tries = 0; tries < TRIES; tries++) {
         int64_t start = tn_now();
 
         tn_abort(conn);
@@ -105,6 +107,23 @@ static void dial_in_250_ms(const char *name, struct tn_conn **conn)
         took = tn_now() - start;
         assert_true(took >= 250 * TN_MS);
         if (took < 400 * TN_MS)
+            return;
+    }
+    fail_test("took %lld us", (long long)(took / TN_US));
+}
+
+/* Dial NAME, which ends in KIND, and does not wait for an attempt's 250 ms. */
+static void dial_at_once(const char *name, unsigned kind, struct tn_conn **conn)
+{
+    int64_t took = 0;
+
+    for (int tries = 0; tries < TRIES; tries++) {
+        int64_t start = tn_now();
+
+        tn_abort(conn);
+        assert_kind(tn_dial(conn, name, NULL, rig_patience()), kind);
+        took = tn_now() - start;
+        if (took < 100 * TN_MS)
             return;
     }
     fail_test("took %lld us", (long long)(took / TN_US));
@@ -147,11 +166,9 @@ TEST_IN_TASK(a_refused_first_address_costs_nothing)
     struct tn_conn *conn = NULL;
     tn_addr first = nobody(AF_INET6), addr, peer;
     int listener = raw_listen(AF_INET, &addr);
-    int64_t start = tn_now();
 
     set_book(&first, &addr, NULL);
-    assert_ok(tn_dial(&conn, "refused-first.test:1", NULL, rig_patience()));
-    assert_true(tn_now() - start < 100 * TN_MS * test_scale());
+    dial_at_once("refused-first.test:1", TN_OK, &conn);
     peer = tn_peer(conn);
     assert_true(tn_addr_same(&peer, &addr));
     tn_abort(&conn);
@@ -201,11 +218,9 @@ TEST_IN_TASK(when_all_fail_the_last_failure_is_told)
 {
     struct tn_conn *conn = NULL;
     tn_addr one = nobody(AF_INET6), two = nobody(AF_INET);
-    int64_t start = tn_now();
 
     set_book(&one, &two, NULL);
-    assert_kind(tn_dial(&conn, "nobody.test:1", NULL, rig_patience()), TN_REFUSED);
-    assert_true(tn_now() - start < 100 * TN_MS * test_scale());
+    dial_at_once("nobody.test:1", TN_REFUSED, &conn);
     assert_ok(tn_addr_parse("224.0.0.1:1", &two));
     set_book(&one, &two, NULL);
     assert_kind(tn_dial(&conn, "nobody.test:1", NULL, rig_patience()), TN_UNREACHABLE);
@@ -217,16 +232,21 @@ TEST_IN_TASK(a_deadline_ends_all_attempts)
     struct tn_conn *conn = NULL;
     struct deaf one, two;
     unsigned before;
-    int64_t start;
+    int64_t took = TN_SECOND;
 
     look_up_once();
     deaf_open_at(&one, AF_INET6);
     deaf_open_at(&two, AF_INET);
     set_book(&one.addr, &two.addr, NULL);
     before = descriptors_open();
-    start = tn_now();
-    assert_kind(tn_dial(&conn, "deaf.test:1", NULL, tn_in(300 * TN_MS)), TN_DEADLINE);
-    assert_in_range(tn_now() - start, 300 * TN_MS, 450 * TN_MS * test_scale());
+    for (int tries = 0; took > 450 * TN_MS; tries++) {
+        int64_t start = tn_now();
+
+        assert_true(tries < TRIES);
+        assert_kind(tn_dial(&conn, "deaf.test:1", NULL, tn_in(300 * TN_MS)), TN_DEADLINE);
+        took = tn_now() - start;
+        assert_true(took >= 300 * TN_MS);
+    }
     assert_int_equal(descriptors_open(), before);
     assert_null(conn);
     deaf_close(&one);
