@@ -14,8 +14,8 @@ import termios
 import threading
 import time
 
-from rig import (LIMIT_S, SCALE, TENON, Peer, cpu_seconds, ends_in_reset, expect, pattern, read_all,
-                 reset, run, start, tenon, test, wait_for)
+from rig import (LIMIT_S, SCALE, TENON, Peer, cpu_seconds, ends_in_reset, expect,
+                 knows_that_it_ended, pattern, queued, read_all, reset, run, start, tenon, test, wait_for)
 
 
 # ---------------------------------------------------------------- all is delivered
@@ -59,7 +59,7 @@ def a_peer_that_ends_first_still_gets_all_5_MB():
 
 
 @test
-def waiting_for_a_peer_that_has_ended_and_reads_nothing_costs_nothing():
+def waiting_for_a_peer_that_knows_that_it_ended_and_reads_nothing_costs_nothing():
     full, done = threading.Event(), threading.Event()
 
     def script(conn):
@@ -228,7 +228,7 @@ def ipv6_works_with_and_without_brackets():
 @test
 def a_peer_that_resets_without_reading_is_exit_7_with_counts():
     def script(conn):
-        time.sleep(0.3)
+        wait_for(lambda: knows_that_it_ended(conn), "all of it")
         reset(conn)
 
     with Peer(script) as peer:
@@ -239,7 +239,7 @@ def a_peer_that_resets_without_reading_is_exit_7_with_counts():
 @test
 def a_peer_that_closes_without_reading_is_exit_7_with_counts():
     def script(conn):
-        time.sleep(0.3)
+        wait_for(lambda: knows_that_it_ended(conn), "all of it")
         conn.close()
 
     with Peer(script) as peer:
@@ -297,10 +297,6 @@ def a_reset_in_mid_stream_prints_what_came_and_is_exit_7():
 
 def unacknowledged(conn):
     return struct.unpack("i", fcntl.ioctl(conn, termios.TIOCOUTQ, bytes(4)))[0]  # SIOCOUTQ
-
-
-def queued(conn):
-    return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0]
 
 
 # ---------------------------------------------------------------- limits of ours

@@ -14,9 +14,9 @@ import random
 import socket
 import subprocess
 import tempfile
-import time
 
-from rig import LIMIT_S, Peer, expect, pattern, read_all, reset, run, start, tenon, test
+from rig import (LIMIT_S, Peer, expect, knows_that_it_ended, pattern, queued, read_all, reset, run,
+                 start, tenon, test, wait_for)
 from schema import check
 
 MANY = 30_000_000  # more than any socket buffers
@@ -55,13 +55,18 @@ def nobody():
         yield unused.getsockname()
 
 
+def has_its_fill(conn):
+    """All there is, acknowledged, or more than can be."""
+    return knows_that_it_ended(conn) or queued(conn) > 60_000
+
+
 def reads_nothing_and_resets(conn):
-    time.sleep(0.2)
+    wait_for(lambda: has_its_fill(conn), "all of it")
     reset(conn)
 
 
 def reads_nothing_and_closes(conn):
-    time.sleep(0.2)
+    wait_for(lambda: has_its_fill(conn), "all of it")
     conn.close()
 
 

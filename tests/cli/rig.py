@@ -14,6 +14,7 @@ that the system chooses, and an exception in one fails the test.
 TENON names the command; TENON_DRIVER, which it reads itself, the driver.
 """
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import traceback
@@ -121,6 +123,18 @@ def reset(conn):
     """Close CONN by a reset."""
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     conn.close()
+
+
+def knows_that_it_ended(conn):
+    """Whether CONN's client on 127.0.0.1 has the acknowledgement of its end (FIN-WAIT-2)."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return f" 0100007F:{conn.getpeername()[1]:04X} 0100007F:{conn.getsockname()[1]:04X} 05 " \
+            in file.read()
+
+
+def queued(conn):
+    """How many bytes wait to be read from CONN."""
+    return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0]
 
 
 def ends_in_reset(conn):
@@ -257,6 +271,8 @@ def wait_for(fact, what, process=None):
     end = time.monotonic() + LIMIT_S
     while not (found := fact()):
         if process and process.poll() is not None:
+            if found := fact():  # it came true, and then the process ended, since we looked
+                break
             _, err = process.communicate()
             raise AssertionError(f"ended with {process.returncode} before {what}: {err}")
         assert time.monotonic() < end, f"waited too long for {what}"

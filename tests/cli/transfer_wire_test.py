@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: MIT
 """The transfer format by hand: it can be spoken from its page, and lies are not believed."""
 import contextlib
-import fcntl
 import hmac
 import os
 import socket
 import struct
 import tempfile
-import termios
 import time
 
-from rig import (LIMIT_S, Peer, Server, ends_in_reset, expect, pattern, read_all, reset, run, tenon,
-                 test, wait_for)
+from rig import (LIMIT_S, Peer, Server, ends_in_reset, expect, pattern, queued, read_all, reset, run,
+                 tenon, test, wait_for)
 from transfer_peer import (BUSY, DIGEST, EXISTS, FILE, NAME, PROTOCOL, SPACE, TOKEN, VERSION, Refused,
                            Speaker, parts, refusal, sha)
 
@@ -291,11 +289,6 @@ def answer_at(speaker, offset=0, digest=sha(b""), state=b"n"):
     speaker.send("A", state + struct.pack(">Q", offset) + digest)
 
 
-def unread(conn):
-    """How many bytes lie in the receive queue of CONN."""
-    return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0]
-
-
 def take_file(speaker):
     """The data up to the end message, and that."""
     data = b""
@@ -438,7 +431,7 @@ def the_last_words_of_a_receiver_that_resets_are_heard():
         answer_at(speaker)
         speaker.expect("G")
         waiting = 0  # until the sender's write is held up, and so is not listening
-        while (now := unread(speaker.conn)) != waiting or now == 0:
+        while (now := queued(speaker.conn)) != waiting or now == 0:
             waiting = now
             time.sleep(0.2)
         speaker.send("X", struct.pack(">H", SPACE) + b"no room")
