@@ -211,8 +211,8 @@ def an_idle_client_is_reset_on_both_sides():
 
     got = []
     with Target(wait_for_it) as target, Relay(target, options=("--idle-timeout", "200ms")) as relay:
+        begin = time.monotonic()
         with relay.connect() as conn:
-            begin = time.monotonic()
             assert ends_in_reset(conn) == (b"", True)
             assert time.monotonic() - begin >= 0.15
         assert wait_for(relay.closes, "the close")[0]["reason"] == "idle"

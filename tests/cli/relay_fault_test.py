@@ -43,6 +43,11 @@ def round_trip(conn, data=b"ping"):
     return time.monotonic() - begin
 
 
+def comes_back_within(conn, limit):
+    """Whether a round trip over CONN is so fast, be it once: others use the machine, too."""
+    return any(round_trip(conn) < limit for _ in range(50))
+
+
 def echo(conn):
     while piece := conn.recv(1 << 16):
         conn.sendall(piece)
@@ -70,7 +75,7 @@ def latency_is_added_in_its_direction():
                 relay.connect() as conn:
             times = [round_trip(conn) for _ in range(5)]
             assert min(times) >= least, (fault, times)
-            assert min(times) < least + 0.03 * SCALE, (fault, times)
+            assert comes_back_within(conn, least + 0.03 * SCALE), (fault, times)
 
 
 @test
@@ -121,13 +126,18 @@ def the_end_of_faults_is_not_the_end_of_a_rate():
 @test
 def slices_come_apart():
     with Target() as target, Relay(target, options=("--fault", "down:slice=10@10ms")) as relay:
-        with relay.connect() as conn:
-            conn.sendall(bytes(100))
-            conn.shutdown(socket.SHUT_WR)
-            begin, pieces = time.monotonic(), []
-            while piece := conn.recv(1000):
-                pieces.append(len(piece))
-            assert sum(pieces) == 100 and pieces[0] == 10 and time.monotonic() - begin >= 0.09, pieces
+        for _ in range(20):  # on a busy machine the second may have come before we look
+            with relay.connect() as conn:
+                begin, pieces = time.monotonic(), []
+                conn.sendall(bytes(100))
+                conn.shutdown(socket.SHUT_WR)
+                while piece := conn.recv(1000):
+                    pieces.append(len(piece))
+                assert sum(pieces) == 100 and time.monotonic() - begin >= 0.09, pieces
+                assert all(piece % 10 == 0 for piece in pieces), pieces
+            if pieces[0] == 10:
+                break
+        assert pieces[0] == 10, pieces
 
 
 @test
@@ -206,18 +216,18 @@ def those_connected_feel_a_change_at_once():
     folder = names()
     with Target(echo) as target, Relay(target, options=("--name", "f")) as relay, \
             relay.connect() as conn:
-        assert round_trip(conn) < 0.1 * SCALE
+        assert comes_back_within(conn, 0.1 * SCALE)
         expect(tenon("ctl", "f", "fault", "up:latency=150ms", "down:latency=50ms"), 0)
         assert round_trip(conn) >= 0.2
         told = expect(tenon("ctl", "f", "fault"), 0).out.decode()
         assert "up: latency=150000us" in told and "down: latency=50000us" in told, told
         expect(tenon("ctl", "f", "fault", "off"), 0)
-        assert round_trip(conn) < 0.15
+        assert comes_back_within(conn, 0.15)
         expect(tenon("ctl", "f", "fault", "blackhole"), 0)
         conn.sendall(b"gone")
         assert quiet(conn)
         expect(tenon("ctl", "f", "fault", "off"), 0)
-        assert round_trip(conn) < 0.15 * SCALE
+        assert comes_back_within(conn, 0.15)
         expect(tenon("ctl", "f", "fault", "latency=x"), 1, "latency is written")
     folder.cleanup()
 
