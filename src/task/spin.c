@@ -23,6 +23,13 @@
 #define CHECK_AFTER (1 * TN_MS)
 #define REST        (20 * TN_MS)
 
+/*
+ * A look takes some microseconds.  One that took so long, while the core was taken away, was
+ * interrupted by a program that computes: it has a core for a slice of 700 us or more (Linux:
+ * base_slice_ns).  Threads of the kernel come and go in less, and often, and want no rest.
+ */
+#define TAKEN_FOR (200 * TN_US)
+
 bool spin_worth(const struct spin *spin, int64_t now)
 {
     return spin->limit > 0 && spin->gap <= spin->limit && now >= spin->rest_until;
@@ -45,20 +52,24 @@ static void check_core(struct spin *spin, struct os *os, int64_t looked, int64_t
         return;
     spin->unchecked = 0;
     preemptions = os_preemptions(os);
-    if (preemptions > spin->preemptions)
+    if (preemptions > spin->preemptions && spin->longest >= TAKEN_FOR)
         spin->rest_until = now + REST;
     spin->preemptions = preemptions;
+    spin->longest = 0;
 }
 
 /* Look for work from START for LENGTH at most; gives when it ended. */
 static int64_t look(struct tn_loop *loop, int64_t start, int64_t length)
 {
-    int64_t now;
+    int64_t before, now = start;
     int result;
 
     do {
+        before = now;
         result = os_driver_wait(loop->driver, 0);
         now = os_now(loop->os);
+        if (now - before > loop->spin.longest)
+            loop->spin.longest = now - before;
     } while (result == 0 && loop->driver->happened == NULL && now - start < length);
     return now;
 }

@@ -20,6 +20,7 @@ struct spin {
     int64_t gap;         /* how long waits have been of late: a moving average */
     int64_t rest_until;  /* no looking before: the core is wanted by others */
     int64_t unchecked;   /* ns spent looking since we asked for that */
+    int64_t longest;     /* of the looks since then */
     int64_t preemptions; /* when we last asked */
 };
 

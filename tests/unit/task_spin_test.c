@@ -33,6 +33,7 @@ struct rig {
 
 static struct {
     int64_t now, preemptions;
+    int64_t gone;        /* what the next look takes longer, as the core is another's */
     int looks;           /* waits with limit 0 */
     int sleeps;          /* other ones */
     int64_t slept;       /* the last one's limit */
@@ -58,7 +59,8 @@ static int world_wait(struct os_driver *driver, int64_t timeout_ns)
 
     if (timeout_ns == 0) {
         world.looks++;
-        world.now += TN_US;
+        world.now += TN_US + world.gone;
+        world.gone = 0;
     } else {
         world.sleeps++;
         world.slept = timeout_ns;
@@ -161,7 +163,10 @@ TEST(a_core_that_others_want_is_left_to_them_for_a_while)
     rig_open(&rig);
     for (; world.preemptions == 0 || world.looks > 0; waits++) {
         world.event_at_look = 90;
-        world.preemptions = waits >= 50; /* another program comes */
+        if (waits == 50) { /* another program comes */
+            world.preemptions = 1;
+            world.gone = TN_MS;
+        }
         world.event_after = TN_US;
         rig_wait(&rig, INT64_MAX);
         assert_true(waits < 100);
@@ -173,6 +178,20 @@ TEST(a_core_that_others_want_is_left_to_them_for_a_while)
         assert_true(waits < 100000);
     }
     assert_true(waits > 1000); /* 20 ms of them */
+}
+
+TEST(a_core_that_is_wanted_for_a_moment_is_not_left)
+{
+    struct rig rig;
+
+    rig_open(&rig);
+    for (int waits = 0; waits < 1000; waits++) {
+        world.event_at_look = 90;
+        world.preemptions++;
+        world.gone = 20 * TN_US;
+        rig_wait(&rig, INT64_MAX);
+        assert_true(world.looks > 0);
+    }
 }
 
 /* ---- on real loops ---- */
