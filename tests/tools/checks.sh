@@ -128,7 +128,7 @@ finds() {
 
 fresh
 build
-for name in format layers headers docs exports tidy; do
+for name in format layers headers docs exports tidy patches; do
     out=$(cd "$tree" && B=build "$checks/$name" 2>&1)
     check "$name is content with a good tree" "$? $out" = "0 "
 done
@@ -237,5 +237,10 @@ printf 'src/base/base.c: strcpy: it is fine here\n' >"$tree/tools/checks/tidy.al
 add src/base/base.c 'int x = strcpy(a, b);'
 out=$(cd "$tree" && "$checks/tidy")
 check "an exception with a reason is accepted" "$? $out" = "0 "
+
+mkdir -p "$tree/tests/mutants"
+printf -- '--- a/src/base/base.c\n+++ b/src/base/base.c\n@@ -1 +1 @@\n-int gone;\n+int here;\n' \
+    >"$tree/tests/mutants/gone.patch"
+finds "a mutant that no longer applies" patches "tests/mutants/gone.patch: no longer applies"
 
 total
