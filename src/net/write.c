@@ -3,8 +3,8 @@
  * write.c -- handing bytes to the kernel, all of them or an error that counts.
  *
  * Sends do not wait, be they calls of our own or in a batch with others' (conn.h); when the
- * send buffer is full the task parks until there is room.  So after a cancel or a deadline it is known to the byte what the
- * kernel has taken, and the rest can be written later.
+ * send buffer is full the task parks until there is room.  So after a cancel or a deadline it
+ * is known to the byte what the kernel has taken, and the rest can be written later.
  */
 #include <errno.h>
 #include <limits.h>
@@ -120,11 +120,16 @@ static ssize_t send_alone(struct tn_conn *conn, const void *data, size_t size)
 
 ssize_t conn_send(struct tn_conn *conn, const void *data, size_t size)
 {
-    ssize_t sent;
+    ssize_t sent = -EINTR;
 
+    if (park_pays_batch(size))
+        sent = send_in_batch(conn, data, size);
+    if (sent != -EINTR && sent != -EAGAIN)
+        return sent;
+    /* An edge may have come behind a batch's answer, and told nobody (writer_wants): who is to
+     * park until the next one asks in the turn in which it parks. */
     do
-        sent = park_pays_batch(size) ? send_in_batch(conn, data, size)
-                                     : send_alone(conn, data, size);
+        sent = send_alone(conn, data, size);
     while (sent == -EINTR);
     return sent;
 }
