@@ -10,7 +10,8 @@
  *   os_feed    many answers: bytes of a stream, received ahead into the driver's own
  *              buffers and queued here (only where OS_CAN_FEED: io_uring)
  *   os_batch   one answer: what a send that does not wait gives, made together with all
- *              others in the next wait (only where OS_CAN_BATCH: io_uring)
+ *              others in a wait, not before, which has the answer as well, but for want of
+ *              memory (only where OS_CAN_BATCH: io_uring)
  *
  * Nothing the driver holds for longer than to the next wait refers to memory of a user's:
  * receives land in the driver's buffers, and a send that does not wait is over when it has

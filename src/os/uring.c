@@ -110,7 +110,7 @@ static void stall(struct uring_driver *self, struct os_event *event)
     self->stalled_end = &event->next_stalled;
 }
 
-/* The next free place in the submission queue, handing over what is in it if need be. */
+/* A free place, handing over what is in the queue if need be; sends only in a wait. */
 static struct io_uring_sqe *place(struct uring_driver *self)
 {
     struct io_uring_sqe *sqe;
@@ -118,7 +118,8 @@ static struct io_uring_sqe *place(struct uring_driver *self)
     if (self->fault != NULL && ring_fault_refuse(self->fault))
         return NULL;
     sqe = io_uring_get_sqe(&self->ring);
-    if (sqe == NULL && io_uring_submit(&self->ring) >= 0)
+    if (sqe == NULL && (self->batched == 0 || self->waiting) &&
+        io_uring_submit(&self->ring) >= 0)
         sqe = io_uring_get_sqe(&self->ring);
     return sqe;
 }
@@ -451,6 +452,7 @@ static int uring_wait(struct os_driver *driver, int64_t timeout_ns)
     uint64_t unused;
     int result;
 
+    self->waiting = true;
     advance_stalled(self);
     uring_buffers_publish(self);
     if (self->wake_fd >= 0) /* before we look, so that what comes later is told again */
@@ -477,6 +479,7 @@ static int uring_wait(struct os_driver *driver, int64_t timeout_ns)
     }
     if (self->fault != NULL)
         ring_fault_turn(self->fault, &self->ring);
+    self->waiting = false;
     return result == -EINTR ? -EINTR : 0;
 }
 

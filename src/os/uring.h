@@ -44,6 +44,7 @@ struct uring_driver {
     struct polls polls;
     struct os_event *stalled, **stalled_end; /* found no room in the ring */
     unsigned batched;                        /* sends asked for since the last wait */
+    bool waiting;                            /* in uring_wait */
     struct ring_fault *fault;
     int wake_fd; /* readable when there is something to take in; -1 until asked for */
 
