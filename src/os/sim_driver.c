@@ -302,10 +302,13 @@ static void take_feed(struct sim_waiter *waiter)
         os_event_happened(&self->base, waiter->event);
 }
 
+/* Each takes its time, in which more happens: room may come before its want is told. */
 static void take_batch(struct sim_waiter *waiter)
 {
-    sim_batch_send(waiter->driver->sim, waiter->file,
-                   CONTAINER(waiter->event, struct os_batch, event));
+    struct sim *sim = waiter->driver->sim;
+
+    sim_batch_send(sim, waiter->file, CONTAINER(waiter->event, struct os_batch, event));
+    sim_call(sim);
     finish(waiter);
 }
 
