@@ -33,6 +33,7 @@
 
 /* Nothing answers any more: TCP gives up, or we do. */
 #define SILENCE                                                                          \
+    .dials = KIND(DEADLINE) | KIND(TIMEDOUT),                                            \
     .hows = HOW(ENDED_TIMEDOUT) | HOW(ENDED_DEADLINE) | HOW(ACKED) | HOW(UNREAD),        \
     .errors = KIND(TIMEDOUT) | KIND(DEADLINE)
 /* The next packet, or none at all, ends it; who only waits for a peer is told nothing. */
@@ -57,11 +58,10 @@ const struct impairment impairments[] = {
       .verdicts = "delay=2,jitter=6,reorder=50,hold=8,duplicate=50,lose=15", .overtakes = true },
     { .name = "tiny", .tiny = true },
     { .name = "pause", .stops_far = true, .heal_ms = 250 },
-    { .name = "hole", .strike_rule = "counter drop", SILENCE, .dials = KIND(DEADLINE) },
+    { .name = "hole", .strike_rule = "counter drop", SILENCE },
     { .name = "hole-out", .strike_rule = "iifname near counter drop", SILENCE,
-      .dials = KIND(DEADLINE), .acks_return = true },
-    { .name = "hole-in", .strike_rule = "iifname far counter drop", SILENCE,
-      .dials = KIND(DEADLINE) },
+      .acks_return = true },
+    { .name = "hole-in", .strike_rule = "iifname far counter drop", SILENCE },
     { .name = "reject-rst",
       .strike_rule = "meta l4proto tcp counter reject with tcp reset", RESETS,
       .dials = KIND(REFUSED) | KIND(DEADLINE) },
@@ -72,8 +72,7 @@ const struct impairment impairments[] = {
       .dials = KIND(UNREACHABLE) | KIND(DEADLINE) },
     { .name = "kill-near", .kills_near = true, RESETS, .dials = KIND(RESET) },
     { .name = "kill-far", .kills_far = true, RESETS, .dials = KIND(RESET) },
-    { .name = "freeze", .stops_far = true, SILENCE, .dials = KIND(DEADLINE),
-      .acks_return = true },
+    { .name = "freeze", .stops_far = true, SILENCE, .acks_return = true },
     { .name = NULL },
 };
 /* clang-format on */
