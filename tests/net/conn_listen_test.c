@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_listen_test.c -- listening: where, which families, the files of Unix sockets.
+ * conn_listen_test.c -- listening: where, which families, the files of Unix sockets, faults.
  */
 #include <signal.h>
 #include <sys/stat.h>
 
 #include "net/net_rig.h"
+#include "os/fault.h"
+#include "task/run.h"
 
 static char folder[] = "/tmp/tenon-listen-XXXXXX";
 static bool folder_made; /* its name does not tell: it may end with an X then, too */
@@ -397,4 +399,66 @@ TEST_IN_TASK(a_backlog_is_as_asked_or_the_systems_most)
         close(fds[i]);
     close(late);
     tn_listener_close(&listener);
+}
+
+/* ---- what fails ---- */
+
+struct listen_fault {
+    struct fault fault;
+    char where[64];
+};
+
+static tn_err listen_with_faults(void *arg)
+{
+    static const enum fault_call calls[] = { FAULT_SOCKET, FAULT_BIND, FAULT_CHMOD,
+                                             FAULT_LISTEN, FAULT_ALLOCATE };
+    struct tn_listen_options options = { .mode = 0600 };
+    struct listen_fault *self = arg;
+    struct tn_listener *listener = NULL;
+
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        fault_name(&self->fault, calls[i], 1, 1, calls[i] == FAULT_BIND ? EACCES : 0);
+        if (!tn_failed(tn_listen(&listener, self->where, &options)))
+            fail_test("listens without %s", fault_text(calls[i]));
+        assert_int_equal(access(self->where, F_OK), -1); /* no file is left */
+    }
+    assert_null(listener);
+    return tn_ok();
+}
+
+/* Where the kernel has no IPv6, ":port" is IPv4's. */
+static tn_err listen_without_ipv6(void *arg)
+{
+    const struct tn_listen_options only = { .only_ipv6 = true };
+    struct fault *fault = arg;
+    struct tn_listener *listener = NULL;
+    tn_addr at;
+
+    fault_name(fault, FAULT_SOCKET, 1, 1, EAFNOSUPPORT);
+    assert_ok(tn_listen(&listener, ":0", NULL));
+    at = tn_listener_addr(listener);
+    assert_int_equal(at.as.family, AF_INET);
+    assert_true(tn_addr_port(&at) != 0);
+    tn_listener_close(&listener);
+    fault_name(fault, FAULT_SOCKET, 1, 1, EAFNOSUPPORT);
+    assert_kind(tn_listen(&listener, ":0", &only), TN_UNSUPPORTED);
+    assert_null(listener);
+    return tn_ok();
+}
+
+TEST_ON_DRIVERS(without_ipv6_a_bare_port_is_ipv4)
+{
+    struct fault fault;
+
+    fault_init(&fault, &os_linux);
+    assert_ok(run_on(&fault.os, listen_without_ipv6, &fault, NULL));
+}
+
+TEST_ON_DRIVERS(a_listen_that_fails_leaves_nothing)
+{
+    struct listen_fault self;
+
+    fault_init(&self.fault, &os_linux);
+    snprintf(self.where, sizeof(self.where), "/tmp/tenon-listen-%d", (int)getpid());
+    assert_ok(run_on(&self.fault.os, listen_with_faults, &self, NULL));
 }
