@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 
-from rig import Server, expect, tenon, wait_for
+from rig import Server, expect, stop_accepting, tenon, wait_for
 from schema import check
 
 HELLO = b"tenon-bench/1 "
@@ -50,7 +50,8 @@ class Service:
         self.script, self.count = script, 0
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.where = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -68,7 +69,7 @@ class Service:
         return self
 
     def __exit__(self, *_):
-        self.socket.close()
+        stop_accepting(self.socket, self.thread)
 
 
 def answer_with(make, good=0):

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from rig import LIMIT_S, Server, read_all
+from rig import LIMIT_S, Server, read_all, stop_accepting
 from schema import check
 
 
@@ -29,7 +29,8 @@ class Target:
         self.port = self.socket.getsockname()[1]
         self.where = f"127.0.0.1:{self.port}"
         self.conns, self.lock = [], threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     @staticmethod
     def late_echo(conn):
@@ -63,11 +64,7 @@ class Target:
             raise self.errors[0]
 
     def close(self):
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # closed already
-        self.socket.close()
+        stop_accepting(self.socket, self.thread)
 
 
 class Relay(Server):

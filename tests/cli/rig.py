@@ -151,6 +151,17 @@ def ends_in_reset(conn):
     return b"".join(pieces), bool(events and events[0][1] & select.POLLERR)
 
 
+def stop_accepting(listener, thread):
+    """Close LISTENER, at which THREAD accepts until that fails, when it has ended.
+
+    A call that is interrupted is made again with the same number, which may be another's.
+    """
+    with contextlib.suppress(OSError):  # closed already
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(LIMIT_S)
+    listener.close()
+
+
 class Peer:
     """A server that serves one client by SCRIPT(conn), in a thread.
 

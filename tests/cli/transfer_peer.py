@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 
-from rig import LIMIT_S, read_all, reset
+from rig import LIMIT_S, read_all, reset, stop_accepting
 
 HELLO, HEAD = 48, 5
 MAGIC = {"sender": b"tenon-s\n", "receiver": b"tenon-r\n"}
@@ -177,7 +177,8 @@ class Gatekeeper:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.port = self.socket.getsockname()[1]
         self.over = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def __enter__(self):
         return self
@@ -185,7 +186,7 @@ class Gatekeeper:
     def __exit__(self, *_):
         self.over = True
         self.allow(None)
-        self.socket.close()
+        stop_accepting(self.socket, self.thread)
 
     def allow(self, allowance):
         with self.lock:
