@@ -15,7 +15,8 @@ import threading
 import time
 
 from rig import (LIMIT_S, SCALE, TENON, Peer, cpu_seconds, ends_in_reset, expect,
-                 knows_that_it_ended, pattern, queued, read_all, reset, run, start, tenon, test, wait_for)
+                 knows_that_it_ended, listeners, pattern, queued, read_all, reset, run, start, tenon,
+                 test, wait_for)
 
 
 # ---------------------------------------------------------------- all is delivered
@@ -349,19 +350,12 @@ def connecting_gives_up_after_the_connect_timeout():
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", peer.port))
-        wait_for(lambda: queue_is_full(peer.port), "a full queue")
+        wait_for(lambda: any(listeners(peer.port)), "a full queue")
         result = tenon(*peer.words, "--connect-timeout", "0.3")
         expect(result, 5, ["connect tcp", "no answer within"])
         assert result.took < 5
         for filler in fillers:
             filler.close()
-
-
-def queue_is_full(port):
-    with open("/proc/net/tcp", encoding="ascii") as file:
-        lines = [line.split() for line in file]
-    return any(fields[1].endswith(f":{port:04X}") and fields[3] == "0A" and
-               int(fields[4].split(":")[1], 16) > 0 for fields in lines[1:])
 
 
 @test

@@ -17,7 +17,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import select
 import signal
 import socket
@@ -291,10 +290,23 @@ def wait_for(fact, what, process=None):
     return found
 
 
+def listeners(port):
+    """Those who listen on PORT of IPv4: how many wait to be accepted, for each."""
+    waiting = []
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        next(file)
+        for line in file:
+            _, local, _, state, queues = line.split()[:5]
+            if state != "0A":
+                break  # they come first; a hundred thousand others may follow, in TIME-WAIT
+            if local.endswith(f":{port:04X}"):
+                waiting.append(int(queues.split(":")[1], 16))
+    return waiting
+
+
 def listens(port):
     """Whether somebody listens on PORT of IPv4."""
-    with open("/proc/net/tcp", encoding="ascii") as file:
-        return re.search(f":{port:04X} [0-9A-F:]+ 0A ", file.read()) is not None
+    return bool(listeners(port))
 
 
 def cpu_seconds(process):
