@@ -174,7 +174,7 @@ def nine_thousand_connections_are_all_asked():
 def stalled(*args):
     """The result of a run in whose middle the server stops for a second."""
     with peer() as server:
-        process = start("bench", *args, server.addr, "--warmup", "0", "--duration", "2500ms",
+        process = start("bench", *args, server.addr, "--warmup", "0", "--duration", "3500ms",
                         "--interval", "500ms", "--json")
         assert b'"interval"' in process.stdout.readline()
         os.kill(server.process.pid, signal.SIGSTOP)

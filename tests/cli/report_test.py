@@ -203,8 +203,8 @@ def on_terminal(words, environment, stdin=subprocess.DEVNULL, seconds=LIMIT_S):
 @test
 def a_meter_shows_when_it_takes_longer_than_a_second():
     def slow(conn):
-        for _ in range(8):
-            conn.sendall(bytes(500_000))
+        for _ in range(12):
+            conn.sendall(bytes(300_000))
             time.sleep(0.2)
         conn.shutdown(socket.SHUT_WR)
         return read_all(conn)

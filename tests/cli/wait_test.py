@@ -40,9 +40,9 @@ def all_addresses_are_waited_for_and_with_any_one_is_enough():
     with Peer() as peer:
         conn, port = free_port()
         here, later = f"127.0.0.1:{peer.port}", f"127.0.0.1:{port}"
-        result = tenon("wait", here, later, "--max-time", "300ms")
+        result = tenon("wait", here, later, "--max-time", "900ms")
         assert result.code == 11, result
-        assert re.search(rf"wait tcp {later}: not there within 300.0 ms: connection refused "
+        assert re.search(rf"wait tcp {later}: not there within 900.0 ms: connection refused "
                          r"\([2-9] attempts\)", result.err), result
         result = tenon("wait", here, later, "--any", "--max-time", "20s")
         assert result.code == 0 and result.took < 10, result
