@@ -60,7 +60,7 @@ def a_peer_that_ends_first_still_gets_all_5_MB():
 
 
 @test
-def waiting_for_a_peer_that_knows_that_it_ended_and_reads_nothing_costs_nothing():
+def waiting_for_a_peer_that_has_ended_and_reads_nothing_costs_nothing():
     full, done = threading.Event(), threading.Event()
 
     def script(conn):
