@@ -8,7 +8,7 @@ import tempfile
 import time
 
 from relay_rig import Relay, Target, forgiving
-from rig import LIMIT_S, ends_in_reset, read_all, run, test, wait_for
+from rig import LIMIT_S, ends_in_reset, free_port, read_all, run, test, wait_for
 
 
 @forgiving
@@ -17,11 +17,6 @@ def hold(conn):
 
 
 CHECKED = forgiving(Target.late_echo)  # a check is a reset
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def connect_from(relay, source):
@@ -96,7 +91,8 @@ def the_hash_sends_an_address_always_to_the_same_target():
 
 @test
 def when_a_connect_fails_the_next_target_is_tried():
-    with Target() as target, Relay(f"127.0.0.1:{free_port()}", target) as relay:
+    nobody, port = free_port()
+    with nobody, Target() as target, Relay(f"127.0.0.1:{port}", target) as relay:
         ask_all(relay, 6)
         assert target.served == 6
         assert all(event["ok"] for event in relay.closes())
@@ -104,7 +100,8 @@ def when_a_connect_fails_the_next_target_is_tried():
 
 @test
 def without_a_target_that_accepts_the_client_is_reset():
-    with Relay(f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}") as relay:
+    (one, port), (other, other_port) = free_port(), free_port()
+    with one, other, Relay(f"127.0.0.1:{port}", f"127.0.0.1:{other_port}") as relay:
         assert is_reset(relay)
         event = wait_for(relay.closes, "the close")[0]
         assert (event["reason"], event["ok"]) == ("unreached", False)
@@ -117,12 +114,13 @@ CHECKS = ("--check", "tcp", "--check-interval", "20ms", "--rise", "2", "--fall",
 
 @test
 def a_target_goes_down_and_comes_up_and_that_is_told():
-    port = free_port()
+    nobody, port = free_port()
     with Target(CHECKED) as good, Relay(f"127.0.0.1:{port}", good, options=CHECKS) as relay:
         down = wait_for(lambda: relay.events("health"), "the target to be down")[0]
         assert (down["target"], down["up"], down["why"]) == (f"tcp 127.0.0.1:{port}", False,
                                                              "connection refused")
         ask_all(relay, 4)
+        nobody.close()
         with Target(CHECKED, port=port) as back:
             up = wait_for(lambda: relay.events("health")[1:], "the target to be up")[0]
             assert up["up"] is True

@@ -313,6 +313,13 @@ def listens(port):
     return bool(listeners(port))
 
 
+def free_port():
+    """A port on which nobody listens: bound to a socket, so that nobody else gets it."""
+    conn = socket.socket()
+    conn.bind(("127.0.0.1", 0))
+    return conn, conn.getsockname()[1]
+
+
 def cpu_seconds(process):
     """The processor time that PROCESS has used so far, as the scheduler accounts for it."""
     with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as file:

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 
-from rig import (LIMIT_S, SCALE, Server, Skip, collect, expect, pattern, run, start, tenon, test, wait_for)
+from rig import (LIMIT_S, SCALE, Server, Skip, collect, expect, free_port, pattern, run, start, tenon,
+                 test, wait_for)
 from transfer_peer import Gatekeeper, arrived, listing, make_tree, parts
 
 DATA = pattern(3_000_000)
@@ -406,11 +406,11 @@ def what_is_wrong_with_the_command_line_is_exit_2():
     expect(tenon("send", "127.0.0.1:9", "/etc/hosts", "/etc/../etc/hosts"), 2, "twice")
     expect(tenon("send", "127.0.0.1:9", "--as", "a/b"), 2, "no name of a file")
     expect(tenon("send", "127.0.0.1:9", "--force"), 2, "does not take it")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    nobody, port = free_port()
     expect(tenon("send", f"127.0.0.1:{port}"), 4, "connection refused")
     result = tenon("send", f"127.0.0.1:{port}", "--retries", "2")
     assert result.code == 4 and result.err.count("trying again") == 2, result
+    nobody.close()
 
 
 run()

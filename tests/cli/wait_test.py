@@ -8,14 +8,7 @@ import tempfile
 import threading
 import time
 
-from rig import LIMIT_S, Peer, collect, expect, run, start, tenon, test
-
-
-def free_port():
-    """A port on which nobody listens: bound, so that nobody else gets it."""
-    conn = socket.socket()
-    conn.bind(("127.0.0.1", 0))
-    return conn, conn.getsockname()[1]
+from rig import LIMIT_S, Peer, collect, expect, free_port, run, start, tenon, test
 
 
 def accepted(*_):
