@@ -3,22 +3,27 @@
 """tenon bench against servers that are wrong in every way: an error that says how, and never
 a figure."""
 import os
-import socket
 import tempfile
 
 from bench_rig import PING, SHORT, Service, answer_with, bench
-from rig import Server, expect, read_all, reset, run, tenon, test
+from rig import LIMIT_S, Server, expect, free_port, read_all, reset, run, tenon, test
 
 
-def fails(script, code, *parts, args=("rr", "-c", "1"), question=PING, more=()):
+# A run that ends by its failure only: a short one may be over before a busy machine's server errs.
+LONG = ("--warmup", "0", "--duration", f"{LIMIT_S}s", "--interval", "100ms")
+
+
+def fails(script, code, *parts, args=("rr", "-c", "1"), question=PING, more=(),
+          times=LONG):
     """A server like that ends in CODE and a sentence with PARTS, without any figure."""
     with tempfile.TemporaryDirectory() as folder, Service(script) as service:
         page = os.path.join(folder, "page.html")
-        result = expect(tenon("bench", *args, service.where, *question, *more, *SHORT,
+        result = expect(tenon("bench", *args, service.where, *question, *more, *times,
                               "--html", page), code, parts)
         assert b"latency" not in result.out and b"throughput" not in result.out, result.out
         assert not os.path.exists(page)
-        events = bench(*args, service.where, *question, *more, code=code, err=parts)
+        events = bench(*args, service.where, *question, *more, code=code, err=parts,
+                       times=times)
         assert events[-1]["ev"] == "error" and events[-1]["ok"] is False, events
         assert not any(event["ev"] == "result" for event in events), events
 
@@ -80,9 +85,10 @@ def one_bad_connection_of_many_ends_it_all():
 @test
 def silence_is_a_failure():
     patience = ("--idle-timeout", "200ms")
-    fails(answer_with(lambda conn: conn.recv(1)), 10, "had no answer within 0.2 s", more=patience)
+    fails(answer_with(lambda conn: conn.recv(1)), 10, "had no answer within 0.2 s", more=patience,
+          times=SHORT)
     fails(answer_with(lambda conn: (conn.sendall(b"+PO"), conn.recv(1)), good=2), 10,
-          "1 of 1 connections had no answer", more=patience)
+          "1 of 1 connections had no answer", more=patience, times=SHORT)
 
 
 @test
@@ -106,7 +112,7 @@ def a_receipt_for_fewer_bytes_than_were_sent_is_no_figure():
         conn.sendall(b"tenon-bench/1 ok\n")
         got = len(read_all(conn))
         conn.sendall(b"tenon-bench/1 got %d\n" % (got - 1))
-    fails(greedy, 10, "the peer's receipt is wrong", args=("tput",), question=())
+    fails(greedy, 10, "the peer's receipt is wrong", args=("tput",), question=(), times=SHORT)
 
 
 @test
@@ -127,10 +133,10 @@ def a_stream_that_is_cut_is_no_figure():
 
 @test
 def nobody_there_is_said_as_everywhere():
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    nobody, port = free_port()
     for kind in ("rr", "cps"):
         expect(tenon("bench", kind, "127.0.0.1", port, *SHORT), 4, "connection refused (connection")
+    nobody.close()
     expect(tenon("bench", "rr", "no-such-host.invalid:1", *SHORT), 3, "no-such-host.invalid")
 
 
