@@ -33,7 +33,7 @@ TEST_IN_TASK(what_came_by_the_turn_of_the_deadline_is_read)
     {
         struct wire wire = wire_in_state((sa_family_t)family, state);
         struct reader reader;
-        int64_t length = 5 * TN_MS;
+        int64_t length = 20 * TN_MS;
         char buf[8];
 
         reader_start(&reader, wire.conn, buf, sizeof(buf), tn_in(length));
