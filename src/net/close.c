@@ -54,9 +54,12 @@ void conn_note_error(struct tn_conn *conn, int error)
  */
 static bool is_final(const struct tn_conn *conn, int error)
 {
+    int state;
+
     if (!conn->tcp || error == ECONNRESET || error == EPIPE || error == ETIMEDOUT)
         return true;
-    return conn_state(conn) == TCP_CLOSE || conn_state(conn) == 0; /* 0: not known */
+    state = conn_state(conn);
+    return state == TCP_CLOSE || state == 0; /* 0: not known */
 }
 
 int conn_find_dead(struct tn_conn *conn)

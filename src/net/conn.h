@@ -14,8 +14,7 @@
  * How bytes go out.  By sends on the caller's memory that do not wait, so that no cancel
  * can race with one.  They are direct calls; but a small one on a ring, while other tasks
  * are ready, is submitted with theirs in the loop's next wait (park_batch): a system call
- * less for each, which is 1 % of a small echo on one machine and 13 % on another
- * (docs/measuring.md).  Alone in its turn a task sends sooner by itself.
+ * less for each (docs/measuring.md).  Alone in its turn a task sends sooner by itself.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
