@@ -6,10 +6,10 @@
  * submitted as a NOP and answers -EAGAIN or -EINTR; a send takes less than it was given; a
  * multishot is canceled behind the driver's back, so that it ends unasked; completions are
  * held back for some turns and come in another order (those of one request keep theirs, and
- * a send's is never held: the wait that submits it has its answer); bytes come in two parts; a multishot that ends says
- * that it found no buffer; a cancel's answer comes before its target's, or long after, and
- * is 0, ENOENT or EALREADY whatever became of the target; the kernel takes no more
- * submissions for a moment.  What the driver reports above must be as if nothing had been
+ * a send's is never held: the wait that submits it has its answer); bytes come in two parts;
+ * a multishot that ends says that it found no buffer; a cancel's answer comes before its
+ * target's, or long after, and is 0, ENOENT or EALREADY whatever became of the target; the
+ * kernel takes no more submissions for a moment.  What the driver reports above must be as if nothing had been
  * odd.
  */
 #ifndef OS_RING_FAULT_H
