@@ -166,7 +166,7 @@ fish_completion = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tenon.fish
 completions = $(bash_completion) $(zsh_completion) $(fish_completion)
 
 .PHONY: calls dash-assets storm relay-storm torture sim run closing-table man test bench bench-peers bench-cores check lint format install uninstall clean help rough soak planted valgrind mutants fuzz fuzz-programs cover cover-programs
-run: $(B)/tenon ## send a real file through an echo server on loopback and show what happened
+run: $(B)/tenon $(B)/libtenon.so ## send a real file through an echo server on loopback and show what happened
 	@TENON=$(B)/tenon FILE=$(B)/libtenon.so tools/show-run
 
 # Tests that have to fail, for the tests of the tools.
