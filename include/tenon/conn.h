@@ -135,6 +135,12 @@ TN_API tn_addr tn_listener_addr(const struct tn_listener *listener);
  * What failed on the way is passed over (ECONNABORTED and the like, accept(2)).  Out of
  * descriptors or memory, accepting pauses until one is free, looking every 100 ms: the
  * waiting connections stay queued and nobody spins.  Parks.  Several tasks may wait.
+ * Connections are given out in the order in which they came.
+ *
+ * On io_uring the kernel accepts for tasks that wait (IORING_ACCEPT_MULTISHOT), all that one
+ * turn of the loop brings: a call less for each connection.  Those that nobody takes then wait
+ * here for the next tn_accept instead of in the kernel, and nothing more is accepted until it
+ * comes, nor beyond 256 and what the turn has brought by then.
  *
  * Errors: TN_DEADLINE, TN_CANCELED, TN_INVALID (the socket is no listener any more).
  */
@@ -149,7 +155,9 @@ TN_API uint64_t tn_accept_pauses(const struct tn_listener *listener);
 
 /*
  * tn_listener_close -- stop listening, release *LISTENER and set it to NULL; takes an
- * empty one.  Waiting connections are reset by the kernel.  Nobody may be in tn_accept.
+ * empty one.  Connections that nobody has taken are reset.  Nobody may be in tn_accept.  On
+ * io_uring it may park, until the kernel has let go of the socket: for a turn of the loop,
+ * whatever peers do.  A cancel does not cut that short.  The place is free when it returns.
  */
 TN_API void tn_listener_close(struct tn_listener **listener);
 
@@ -353,7 +361,10 @@ TN_API TN_MUST tn_err tn_wait_urgent(struct tn_conn *conn, char *byte, uint64_t 
 
 /* ---- about them ---- */
 
-/* tn_local, tn_peer -- the addresses of both ends; none (size 0) if no longer known. */
+/*
+ * tn_local, tn_peer -- the addresses of both ends; none (size 0) if no longer known.  The peer's
+ * is known as long as CONN is, also when it has been reset.
+ */
 TN_API tn_addr tn_local(const struct tn_conn *conn);
 TN_API tn_addr tn_peer(const struct tn_conn *conn);
 

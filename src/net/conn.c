@@ -91,14 +91,6 @@ static void reset_now(struct tn_conn *conn)
         os_connect(conn->os, conn->fd, &nobody, sizeof(nobody));
 }
 
-void conn_refuse(struct os *os, int fd)
-{
-    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
-    os_setsockopt(os, fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    os_close(os, fd);
-}
-
 void conn_let_go(struct tn_conn *conn, bool reset)
 {
     CHECK(conn->driver == task_driver()); /* not from another loop, nor a forked child */
@@ -402,20 +394,38 @@ tn_addr tn_local(const struct tn_conn *conn)
     return tn_addr_from((struct sockaddr *)&storage, size);
 }
 
+/*
+ * getpeername(2) knows no name of a connection that is over; SO_PEERNAME does.  It takes no
+ * more room than the address needs.
+ */
+static int name_of_dead(const struct tn_conn *conn, struct sockaddr_storage *name,
+                        socklen_t *size)
+{
+    static const socklen_t sizes[] = { sizeof(struct sockaddr_in6),
+                                       sizeof(struct sockaddr_in) };
+    int result = -ENOTCONN;
+
+    for (int i = 0; conn->tcp && result < 0 && i < 2; i++) {
+        *size = sizes[i];
+        result = os_getsockopt(conn->os, conn->fd, SOL_SOCKET, SO_PEERNAME, name, size);
+    }
+    return result;
+}
+
 tn_addr tn_peer(const struct tn_conn *conn)
 {
     struct sockaddr_storage storage;
     socklen_t size = sizeof(storage);
     tn_addr none = { 0 };
 
-    /* From accept: a peer that has reset meanwhile has no name any more. */
     if (conn->peer.family == AF_INET)
         return tn_addr_from((const struct sockaddr *)&conn->peer.in,
                             sizeof(conn->peer.in));
     if (conn->peer.family == AF_INET6)
         return tn_addr_from((const struct sockaddr *)&conn->peer.in6,
                             sizeof(conn->peer.in6));
-    if (os_getpeername(conn->os, conn->fd, (struct sockaddr *)&storage, &size) < 0)
+    if (os_getpeername(conn->os, conn->fd, (struct sockaddr *)&storage, &size) < 0 &&
+        name_of_dead(conn, &storage, &size) < 0)
         return none;
     return tn_addr_from((struct sockaddr *)&storage, size);
 }

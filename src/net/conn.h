@@ -158,8 +158,6 @@ int conn_set_keepalive_times(struct os *os, int fd, unsigned number);
 void conn_set_peer(struct tn_conn *conn, const struct sockaddr *addr, socklen_t size);
 /* conn_let_go -- free CONN when the driver has done with it; RESET: end it by a reset. */
 void conn_let_go(struct tn_conn *conn, bool reset);
-/* conn_refuse -- close FD by a reset, lest the peer take our failure for an end. */
-void conn_refuse(struct os *os, int fd);
 /* conn_may_feed -- whether CONN may be in CONN_FEED at all. */
 bool conn_may_feed(const struct tn_conn *conn);
 /* conn_watch -- see that the watch is armed: 0; -EAGAIN, it is still ending; or -errno. */

@@ -13,6 +13,7 @@
 #include "base/deadline.h"
 #include "base/err.h"
 #include "net/conn.h"
+#include "os/accepted.h"
 
 #define ATTEMPT_DELAY (250 * TN_MS)
 
@@ -187,7 +188,7 @@ static int dial_one(struct tn_conn **conn, const tn_addr *addr,
     if (result >= 0)
         result = conn_new(conn, fd, addr->as.family, options, true);
     if (result < 0) {
-        conn_refuse(os, fd); /* it may stand, or just now have come to */
+        os_refuse(os, fd); /* it may stand, or just now have come to */
         return result;
     }
     conn_set_peer(*conn, (const struct sockaddr *)&far, far_size);

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listen.c -- listening and accepting.
- *
- * Errors of accept(2) are of three sorts.  Those of a connection that failed while it was
- * queued: take the next.  Those of want (descriptors, memory): the connections stay queued,
- * so pause and look again every 100 ms; trying at once would spin.  The rest is final.
+ * listen.c -- listening: the socket, its address and its file.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,28 +12,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "net/conn.h"
-
-#define ACCEPT_PAUSE (100 * TN_MS)
-
-/*
- * So many failures in a row are no failed connections, of which each is told of once, but
- * a rule that forbids accepting (seccomp's EPERM): pause then, or it would spin.
- */
-#define PASSED_OVER_MAX 16
-
-/* So many that follow each other may have the same times of keepalive: see conn.c. */
-#define SAME_KEEPALIVE 64
-
-struct tn_listener {
-    struct os *os;
-    int fd;
-    tn_addr addr;
-    struct tn_conn_options options;
-    uint64_t pauses;
-    unsigned accepted;  /* over TCP; it may begin again at 0 */
-    unsigned accepting; /* tasks in tn_accept */
-    struct stat file;   /* of a Unix socket, so that only our own is removed */
-};
+#include "net/listen.h"
 
 static bool is_any6(const tn_addr *addr)
 {
@@ -189,143 +164,18 @@ tn_err tn_listen(struct tn_listener **listener, const char *where,
     made->os = os;
     made->options = options->conn;
     err = err_from(ERR_LISTEN, listen_at(made, &addr, options));
-    if (tn_failed(err))
+    if (tn_failed(err)) {
         os_release(os, made);
-    else
-        *listener = made;
+        return err;
+    }
+    accept_init(made);
+    *listener = made;
     return err;
 }
 
 tn_addr tn_listener_addr(const struct tn_listener *listener)
 {
     return listener->addr;
-}
-
-uint64_t tn_accept_pauses(const struct tn_listener *listener)
-{
-    return listener->pauses;
-}
-
-enum sort { SORT_WAIT, SORT_NEXT, SORT_PAUSE, SORT_FINAL };
-
-static enum sort sort_of(int error)
-{
-    switch (-error) {
-    case EAGAIN:
-        return SORT_WAIT;
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM: /* a firewall's rule */
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-    case EPROTONOSUPPORT:
-    case ESOCKTNOSUPPORT:
-        return SORT_NEXT; /* accept(2): "treat them like EAGAIN" */
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        return SORT_PAUSE;
-    default:
-        return SORT_FINAL;
-    }
-}
-
-static int pause_accepting(tn_deadline deadline)
-{
-    int result = park(WAIT_TIME, NULL, conn_look_in(ACCEPT_PAUSE, deadline));
-
-    return result == -ETIME && tn_left(deadline) > 0 ? 0 : result;
-}
-
-/* One connection's descriptor and the peer's address, or -errno. */
-static int accept_fd(struct tn_listener *listener, struct sockaddr_storage *peer,
-                     socklen_t *size, tn_deadline deadline)
-{
-    int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
-    unsigned passed_over = 0;
-    int result = 0;
-
-    while (result >= 0) {
-        int fd;
-
-        *size = sizeof(*peer);
-        fd = os_accept(listener->os, listener->fd, (struct sockaddr *)peer, size, flags);
-        if (fd >= 0)
-            return fd;
-        switch (sort_of(fd)) {
-        case SORT_WAIT:
-            result = park_poll(listener->fd, POLLIN, deadline);
-            break;
-        case SORT_PAUSE:
-            listener->pauses++;
-            result = pause_accepting(deadline);
-            break;
-        case SORT_NEXT:
-            if (++passed_over % PASSED_OVER_MAX == 0)
-                result = pause_accepting(deadline);
-            break;
-        case SORT_FINAL:
-            return fd;
-        }
-    }
-    return result;
-}
-
-/* What is accepted inherits its times of keepalive: let those of the next ones differ. */
-static void vary_keepalive(struct tn_listener *listener)
-{
-    if (listener->addr.as.family == AF_UNIX || listener->options.no_keepalive ||
-        ++listener->accepted % SAME_KEEPALIVE != 0)
-        return;
-    /* If it fails they stay as they are, which is good enough. */
-    (void)conn_set_keepalive_times(listener->os, listener->fd,
-                                   listener->accepted / SAME_KEEPALIVE);
-}
-
-static int accept_conn(struct tn_listener *listener, struct tn_conn **conn,
-                       tn_deadline deadline)
-{
-    int result = 0;
-
-    while (result >= 0) {
-        struct sockaddr_storage peer;
-        socklen_t size;
-        int fd = accept_fd(listener, &peer, &size, deadline);
-
-        if (fd < 0)
-            return fd;
-        task_spend();
-        vary_keepalive(listener);
-        result = conn_new(conn, fd, listener->addr.as.family, &listener->options,
-                          listener->addr.as.family != AF_UNIX);
-        if (result >= 0) {
-            conn_set_peer(*conn, (struct sockaddr *)&peer, size);
-            return 0;
-        }
-        conn_refuse(listener->os, fd);
-        listener->pauses += sort_of(result) == SORT_PAUSE;
-        result = sort_of(result) == SORT_PAUSE ? pause_accepting(deadline) : 0;
-    }
-    return result;
-}
-
-tn_err tn_accept(struct tn_listener *listener, struct tn_conn **conn,
-                 tn_deadline deadline)
-{
-    int result;
-
-    listener->accepting++;
-    result = accept_conn(listener, conn, deadline);
-    listener->accepting--;
-    return err_from(ERR_ACCEPT, result);
 }
 
 void tn_listener_close(struct tn_listener **listener)
@@ -341,6 +191,7 @@ void tn_listener_close(struct tn_listener **listener)
     if (path != NULL && old->file.st_ino != 0 && os_stat(old->os, path, &now) >= 0 &&
         now.st_ino == old->file.st_ino && now.st_dev == old->file.st_dev)
         os_unlink(old->os, path);
+    accept_end(old);
     os_close(old->os, old->fd);
     os_release(old->os, old);
     *listener = NULL;

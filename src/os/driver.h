@@ -2,13 +2,15 @@
 /*
  * driver.h -- waiting for many descriptors at once, as data.
  *
- * Four things can be asked of a driver, each a struct in the caller's memory that
+ * Five things can be asked of a driver, each a struct in the caller's memory that
  * starts with an os_event:
  *
  *   os_poll    one answer: wait once until a descriptor is ready (poll(2) bits)
  *   os_watch   many answers: the edges of a descriptor's readiness, gathered in `ready`
  *   os_feed    many answers: bytes of a stream, received ahead into the driver's own
  *              buffers and queued here (only where OS_CAN_FEED: io_uring)
+ *   os_accept  many answers: connections of a listener, accepted and queued here for its
+ *              owner (only where OS_CAN_ACCEPT: io_uring)
  *   os_batch   one answer: what a send that does not wait gives, made together with all
  *              others in a wait, not before, which has the answer as well, but for want of
  *              memory (only where OS_CAN_BATCH: io_uring)
@@ -35,7 +37,7 @@
 
 #include "os/os.h"
 
-enum os_event_type { OS_POLL, OS_WATCH, OS_FEED, OS_BATCH };
+enum os_event_type { OS_POLL, OS_WATCH, OS_FEED, OS_ACCEPT, OS_BATCH };
 
 struct os_event {
     struct os_event *next;         /* in the list of what happened */
@@ -107,9 +109,24 @@ struct os_feed {
 /* More than this many bytes queued unread and the feed is stopped (back-pressure). */
 #define OS_FEED_QUEUE_MAX (256U * 1024)
 
-#define OS_CAN_FEED  1U
-#define OS_VAGUE_PRI 2U /* POLLPRI of a watch may mean no more than POLLIN */
-#define OS_CAN_BATCH 4U
+/*
+ * Of a listener, one a descriptor.  Whatever ends it but a cancel, an error of accept(2)
+ * included, is told by no number: the owner's next accept(2) finds it again.
+ */
+struct os_accept {
+    struct os_event event;
+    int *fds; /* accepted, non-blocking, close-on-exec; see os/accepted.h */
+    uint32_t first, count, room; /* those from first to count have not been taken */
+};
+
+/* So many connections not taken and the request is ended (back-pressure); what the ring has
+ * completed by then comes on top. */
+#define OS_ACCEPT_QUEUE_MAX 256U
+
+#define OS_CAN_FEED   1U
+#define OS_VAGUE_PRI  2U /* POLLPRI of a watch may mean no more than POLLIN */
+#define OS_CAN_BATCH  4U
+#define OS_CAN_ACCEPT 8U
 
 #define OS_POOL_NONE 1U
 
@@ -229,6 +246,8 @@ static inline void os_event_refuse(struct os_driver *driver, struct os_event *ev
         break;
     case OS_FEED:
         ((struct os_feed *)event)->starved = true;
+        break;
+    case OS_ACCEPT:
         break;
     case OS_BATCH:
         ((struct os_batch *)event)->result = error;

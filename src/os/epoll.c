@@ -156,7 +156,7 @@ static void epoll_arm(struct os_driver *driver, struct os_event *event)
 {
     struct epoll_driver *self = self_of(driver);
 
-    CHECK(os_event_idle(event) && event->type != OS_FEED && event->type != OS_BATCH);
+    CHECK(os_event_idle(event) && (event->type == OS_POLL || event->type == OS_WATCH));
     event->wanted = true;
     if (event->type == OS_POLL)
         arm_poll(self, poll_of(event));

@@ -150,6 +150,8 @@ static bool is_multishot(const struct io_uring_sqe *sqe)
 {
     if (sqe->opcode == IORING_OP_POLL_ADD)
         return (sqe->len & IORING_POLL_ADD_MULTI) != 0;
+    if (sqe->opcode == IORING_OP_ACCEPT)
+        return (sqe->ioprio & IORING_ACCEPT_MULTISHOT) != 0;
     return sqe->opcode == IORING_OP_RECV && (sqe->ioprio & IORING_RECV_MULTISHOT) != 0;
 }
 
@@ -171,7 +173,8 @@ void ring_fault_submit(struct ring_fault *fault, struct io_uring_sqe *sqe)
     /* What may go wrong with links, closes and the like cannot: they are never used. */
     CHECK((sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC)) == 0);
     CHECK(sqe->opcode == IORING_OP_ASYNC_CANCEL || sqe->opcode == IORING_OP_POLL_ADD ||
-          (sqe->opcode == IORING_OP_RECV && is_multishot(sqe)) ||
+          ((sqe->opcode == IORING_OP_RECV || sqe->opcode == IORING_OP_ACCEPT) &&
+           is_multishot(sqe)) ||
           (sqe->opcode == IORING_OP_SEND && (sqe->msg_flags & MSG_DONTWAIT) != 0));
     if (sqe->opcode == IORING_OP_ASYNC_CANCEL) {
         ring_cancel_begins(&fault->cancels, sqe->addr);

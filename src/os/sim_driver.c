@@ -6,7 +6,7 @@
  * waiter is taken, a cancel is done at once, and closing the last descriptor drops what
  * is armed.  As "uring", an answer is what the wake-up told (bits that may be stale by
  * then), a cancel is answered later and may be outrun, an armed event keeps its file
- * open, and there are feeds and batches.
+ * open, and there are feeds, accepts and batches.
  *
  * By chance answers come late, out of order, or for nothing: all that driver.h allows.
  *
@@ -154,7 +154,7 @@ static void sim_driver_arm(struct os_driver *driver, struct os_event *event)
     struct sim_waiter *waiter;
 
     CHECK(os_event_idle(event));
-    CHECK((event->type != OS_FEED && event->type != OS_BATCH) || self->ring);
+    CHECK(event->type == OS_POLL || event->type == OS_WATCH || self->ring);
     sim_call(self->sim);
     event->wanted = true;
     if (event->type == OS_WATCH) {
@@ -290,16 +290,15 @@ static void take_watch(struct sim_waiter *waiter, uint32_t bits)
     os_event_happened(&waiter->driver->base, waiter->event);
 }
 
-static void take_feed(struct sim_waiter *waiter)
+static void take_ahead(struct sim_waiter *waiter)
 {
-    struct os_feed *feed = CONTAINER(waiter->event, struct os_feed, event);
-    struct sim_driver *self = waiter->driver;
-    enum sim_feed_step step = sim_feed_take(self->sim, waiter->file, feed);
+    struct sim *sim = waiter->driver->sim;
+    enum sim_feed_step step = sim_take_ahead(sim, waiter->file, waiter->event);
 
     if (step == SIM_FEED_ENDED)
         finish(waiter);
     else if (step == SIM_FEED_BYTES)
-        os_event_happened(&self->base, waiter->event);
+        os_event_happened(&waiter->driver->base, waiter->event);
 }
 
 /* Each takes its time, in which more happens: room may come before its want is told. */
@@ -330,7 +329,7 @@ static void take_canceled(struct sim_waiter *waiter)
     if (event->type == OS_WATCH)
         CONTAINER(event, struct os_watch, event)->ready |= bits & waiter->interest;
     else if (first)
-        (void)sim_feed_take(sim, waiter->file, CONTAINER(event, struct os_feed, event));
+        (void)sim_take_ahead(sim, waiter->file, event);
     finish(waiter);
 }
 
@@ -354,7 +353,7 @@ static void take(struct sim_waiter *waiter)
     else if (waiter->event->type == OS_BATCH)
         take_batch(waiter);
     else
-        take_feed(waiter);
+        take_ahead(waiter);
 }
 
 /* Take in what is pending, now and then in another order. */
@@ -487,7 +486,8 @@ int sim_driver_open(struct os *os, const char *name,
         return -ENOMEM;
     os_driver_init(&self->base, os, &sim_driver_calls, ring ? "uring" : "epoll");
     snprintf(self->base.note, sizeof(self->base.note), "simulated");
-    self->base.abilities = ring ? OS_CAN_FEED | OS_CAN_BATCH | OS_VAGUE_PRI : 0;
+    if (ring)
+        self->base.abilities = OS_CAN_FEED | OS_CAN_BATCH | OS_CAN_ACCEPT | OS_VAGUE_PRI;
     self->sim = sim;
     self->ring = ring;
     list_init(&self->waiters);

@@ -123,3 +123,11 @@ enum sim_feed_step sim_feed_take(struct sim *sim, struct sim_file *file,
     sim_wake(sim, file, POLLIN); /* there may be more */
     return step;
 }
+
+enum sim_feed_step sim_take_ahead(struct sim *sim, struct sim_file *file,
+                                  struct os_event *event)
+{
+    if (event->type == OS_ACCEPT)
+        return sim_accept_take(sim, file, CONTAINER(event, struct os_accept, event));
+    return sim_feed_take(sim, file, CONTAINER(event, struct os_feed, event));
+}

@@ -389,6 +389,13 @@ enum sim_feed_step sim_feed_take(struct sim *sim, struct sim_file *file,
                                  struct os_feed *feed);
 void sim_feed_give(struct sim *sim, struct os_segment *segment);
 
+/* sim_accept_take -- accept all that FILE, a listener, has, for ACCEPT: sim_socket.c. */
+enum sim_feed_step sim_accept_take(struct sim *sim, struct sim_file *file,
+                                   struct os_accept *accept);
+/* sim_take_ahead -- whichever of the two EVENT is for. */
+enum sim_feed_step sim_take_ahead(struct sim *sim, struct sim_file *file,
+                                  struct os_event *event);
+
 /* Keys of the kernel's wake functions (net/core/sock.c, net/core/stream.c). */
 #define SIM_KEY_IN  (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND)
 #define SIM_KEY_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)

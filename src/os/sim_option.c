@@ -249,6 +249,24 @@ static int any_error(struct sim_socket *socket)
     return error;
 }
 
+/* Linux: also that of a connection that is over, unless it was disconnected. */
+static int give_peer(struct sim_socket *socket, void *value, const socklen_t *size)
+{
+    struct sockaddr_storage name;
+    socklen_t whole = sizeof(name);
+
+    if (socket->domain == AF_UNIX)
+        return -ENOPROTOOPT; /* not played */
+    if (sim_tcp_of(&socket->file)->peer.port == 0)
+        return -ENOTCONN;
+    sim_addr_to(&sim_tcp_of(&socket->file)->peer, socket->domain,
+                (struct sockaddr *)&name, &whole);
+    if (*size > whole)
+        return -EINVAL;
+    memcpy(value, &name, *size);
+    return 0;
+}
+
 static int get_socket_level(struct sim_socket *socket, int name, void *value,
                             socklen_t *size)
 {
@@ -272,6 +290,8 @@ static int get_socket_level(struct sim_socket *socket, int name, void *value,
         return give_number(value, size, settings->send_buffer);
     case SO_RCVBUF:
         return give_number(value, size, settings->receive_buffer);
+    case SO_PEERNAME:
+        return give_peer(socket, value, size);
     case SO_LINGER:
         return give(value, size, &linger, sizeof(linger));
     case SO_RCVTIMEO:

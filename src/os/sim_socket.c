@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "os/accepted.h"
 #include "os/sim_tcp.h"
 
 #define TYPE_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
@@ -171,6 +172,27 @@ static int accept_one(struct sim *sim, struct sim_file *file, struct sim_file **
     if (result == 0)
         *child = &tcp->base.file;
     return result;
+}
+
+enum sim_feed_step sim_accept_take(struct sim *sim, struct sim_file *file,
+                                   struct os_accept *accept)
+{
+    enum sim_feed_step step = SIM_FEED_NOTHING;
+    struct sim_file *child;
+
+    while (accepted_count(accept) <= OS_ACCEPT_QUEUE_MAX) {
+        int fd = sim_fd_free(sim, 0);
+        int result = fd < 0 ? fd : accept_one(sim, file, &child);
+
+        if (result < 0)
+            return result == -EAGAIN ? step : SIM_FEED_ENDED;
+        child->status = O_NONBLOCK;
+        sim_fd_take(sim, fd, child, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        sim_trace(sim, 'A', file->number, (uint64_t)fd);
+        accepted_keep(sim_os(sim), accept, fd);
+        step = SIM_FEED_BYTES;
+    }
+    return SIM_FEED_ENDED;
 }
 
 int sim_os_accept(struct os *os, int fd, struct sockaddr *addr, socklen_t *size,

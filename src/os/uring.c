@@ -5,8 +5,8 @@
  * A poll is IORING_OP_POLL_ADD; a watch the same, multishot and edge-triggered (and so is
  * a poll that was answered with what it had not asked for, or it would be again, at once
  * and without end: a ring tells of POLLRDHUP unasked, Linux 6.18, IO_POLL_UNMASK); a feed a
- * multishot receive into the shared buffers of uring_feed.c; a batch a send that does not
- * wait, and so completes as it is submitted.  One io_uring_enter a turn
+ * multishot receive into the shared buffers of uring_feed.c; an accept a multishot accept; a
+ * batch a send that does not wait, and so completes as it is submitted.  One io_uring_enter a turn
  * submits what was asked and waits; then every completion is taken in before anybody
  * runs.  user_data is the event's address, or 0 for a cancel, whose own answer says
  * nothing that counts: the target's does (io_uring_cancelation(7)).
@@ -28,13 +28,11 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "os/accepted.h"
 #include "os/ring_fault.h"
 
 /* POLLPRI alone never fires on a ring (Linux 6.18); with POLLRDBAND beside it does. */
 #define PRI_NEEDS POLLRDBAND
-
-/* A look runs this much of what is put off until one (IO_LOCAL_TW_DEFAULT_MAX, Linux 6.18). */
-#define WORK_A_LOOK 20U
 
 static struct uring_driver *self_of(struct os_driver *driver)
 {
@@ -54,6 +52,11 @@ static struct os_watch *watch_of(struct os_event *event)
 static struct os_feed *feed_of(struct os_event *event)
 {
     return CONTAINER(event, struct os_feed, event);
+}
+
+static struct os_accept *accept_of(struct os_event *event)
+{
+    return CONTAINER(event, struct os_accept, event);
 }
 
 static struct os_batch *batch_of(struct os_event *event)
@@ -84,6 +87,10 @@ static void prepare(struct uring_driver *self, struct io_uring_sqe *sqe,
         break;
     case OS_WATCH:
         prepare_edges(sqe, event->fd, POLLIN | POLLOUT | POLLPRI | PRI_NEEDS | POLLRDHUP);
+        break;
+    case OS_ACCEPT:
+        io_uring_prep_multishot_accept(sqe, event->fd, NULL, NULL,
+                                       SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
     case OS_BATCH:
         io_uring_prep_send(sqe, event->fd, batch_of(event)->data, batch_of(event)->size,
@@ -168,7 +175,7 @@ static void unstall(struct uring_driver *self, struct os_event *event)
     event->stalled = false;
 }
 
-static void advance_stalled(struct uring_driver *self)
+void uring_advance_stalled(struct uring_driver *self)
 {
     unsigned room = *self->ring.cq.kring_entries / 2;
     struct os_event *next, *event = self->stalled;
@@ -332,6 +339,24 @@ static void take_feed(struct uring_driver *self, struct os_feed *feed, int resul
         os_event_happened(&self->base, event);
 }
 
+static void take_accept(struct uring_driver *self, struct os_accept *accept, int result)
+{
+    struct os_event *event = &accept->event;
+
+    if (result >= 0)
+        accepted_keep(self->base.os, accept, result);
+    else if (!ended_unasked(event, result))
+        event->wanted = false;
+    if (accepted_count(accept) > OS_ACCEPT_QUEUE_MAX && event->wanted) {
+        event->wanted = false;
+        advance(self, event);
+    }
+    if (event->wanted && !event->armed)
+        stall(self, event);
+    if (result >= 0 || !event->wanted)
+        os_event_happened(&self->base, event);
+}
+
 static void take_batch(struct uring_driver *self, struct os_batch *batch, int result)
 {
     batch->event.wanted = false;
@@ -339,7 +364,7 @@ static void take_batch(struct uring_driver *self, struct os_batch *batch, int re
     os_event_happened(&self->base, &batch->event);
 }
 
-static void take(struct uring_driver *self, const struct io_uring_cqe *cqe)
+void uring_take(struct uring_driver *self, const struct io_uring_cqe *cqe)
 {
     struct os_event *event = io_uring_cqe_get_data(cqe);
 
@@ -357,130 +382,12 @@ static void take(struct uring_driver *self, const struct io_uring_cqe *cqe)
         take_poll(self, poll_of(event), cqe->res);
     else if (event->type == OS_WATCH)
         take_watch(self, watch_of(event), cqe->res);
+    else if (event->type == OS_ACCEPT)
+        take_accept(self, accept_of(event), cqe->res);
     else if (event->type == OS_BATCH)
         take_batch(self, batch_of(event), cqe->res);
     else
         take_feed(self, feed_of(event), cqe->res, cqe->flags);
-}
-
-static struct os_event *event_at(const struct uring_driver *self, unsigned head)
-{
-    const struct io_uring_cq *cq = &self->ring.cq;
-
-    return io_uring_cqe_get_data(&cq->cqes[head & *cq->kring_mask]);
-}
-
-/*
- * Each completion touches a connection and writes into its reader's memory.  With hundreds
- * of them neither is in the nearest cache: 2 % of an echo to 512 connections.
- */
-static void look_ahead(const struct uring_driver *self, unsigned head, unsigned more)
-{
-    struct os_event *event;
-
-    if (more >= 2) {
-        event = event_at(self, head + 2);
-        __builtin_prefetch(event);
-        __builtin_prefetch((const char *)event + 64);
-    }
-    if (more >= 1) {
-        event = event_at(self, head + 1);
-        if (event != NULL && event->type == OS_FEED)
-            __builtin_prefetch(feed_of(event)->sink, 1);
-    }
-}
-
-/* Take in every completion; false when memory for segments ran out on the way. */
-static bool take_all(struct uring_driver *self)
-{
-    struct io_uring_cqe *cqe;
-    unsigned head, number = 0, ready = io_uring_cq_ready(&self->ring);
-    bool all = true;
-
-    io_uring_for_each_cqe(&self->ring, head, cqe)
-    {
-        if (!uring_segment_ready(self)) {
-            all = false; /* the completion stays in the ring: nothing is lost */
-            break;
-        }
-        if (self->fault == NULL) {
-            if (number < ready)
-                look_ahead(self, head, ready - number - 1);
-            take(self, cqe);
-        } else if (!ring_fault_hold(self->fault, cqe)) {
-            all = false;
-            break;
-        }
-        number++;
-    }
-    io_uring_cq_advance(&self->ring, number);
-    if (self->fault != NULL) {
-        struct io_uring_cqe held;
-        while (uring_segment_ready(self) && ring_fault_next(self->fault, &held))
-            take(self, &held);
-    }
-    return all;
-}
-
-static int enter(struct uring_driver *self, int64_t timeout_ns)
-{
-    struct __kernel_timespec limit = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
-    sigset_t mask, *blocked = NULL;
-    struct io_uring_cqe *cqe;
-
-    if (timeout_ns == 0)
-        return io_uring_submit_and_get_events(&self->ring);
-    /*
-     * An enter that has submitted something does not say that a signal ended its wait.  What
-     * is ready at once is answered by the submission, and then there is no wait: others'
-     * answers have to be fetched here, or they would never come while there is always some.
-     */
-    if (self->base.report_signals && io_uring_sq_ready(&self->ring) > 0)
-        (void)io_uring_submit_and_get_events(&self->ring);
-    if (self->base.mask != NULL) {
-        mask = *self->base.mask;
-        blocked = &mask;
-    }
-    return io_uring_submit_and_wait_timeout(
-        &self->ring, &cqe, 1, timeout_ns == INT64_MAX ? NULL : &limit, blocked);
-}
-
-static int uring_wait(struct os_driver *driver, int64_t timeout_ns)
-{
-    struct uring_driver *self = self_of(driver);
-    unsigned asked;
-    uint64_t unused;
-    int result;
-
-    self->waiting = true;
-    advance_stalled(self);
-    uring_buffers_publish(self);
-    if (self->wake_fd >= 0) /* before we look, so that what comes later is told again */
-        (void)os_read(driver->os, self->wake_fd, &unused, sizeof(unused));
-    if (driver->happened != NULL || self->stalled != NULL ||
-        (self->fault != NULL && ring_fault_holds(self->fault)))
-        timeout_ns = 0;
-    asked = io_uring_sq_ready(&self->ring);
-    asked -=
-        self->batched < asked ? self->batched : asked; /* nothing of theirs is put off */
-    self->batched = 0;
-    result = enter(self, timeout_ns);
-    /* Or who asks for more in each turn would have its answers later and later. */
-    while (asked > WORK_A_LOOK && io_uring_get_events(&self->ring) >= 0)
-        asked -= WORK_A_LOOK;
-    driver->pending = self->stalled != NULL || io_uring_sq_ready(&self->ring) > 0;
-    /* What did not fit the completion queue is in the kernel's list: fetch it too. */
-    while (take_all(self) &&
-           (IO_URING_READ_ONCE(*self->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0) {
-        if (self->fault != NULL)
-            ring_fault_overflow(self->fault);
-        if (io_uring_get_events(&self->ring) < 0)
-            break;
-    }
-    if (self->fault != NULL)
-        ring_fault_turn(self->fault, &self->ring);
-    self->waiting = false;
-    return result == -EINTR ? -EINTR : 0;
 }
 
 static void uring_give(struct os_driver *driver, struct os_segment *segment)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * uring.h -- the inside of the io_uring driver, shared by its files: uring.c has requests
- * and completions, uring_feed.c the buffers that feeds receive into, uring_open.c the
- * setting up, uring_test.c the question whether this kernel will do.
+ * and what their completions mean, uring_wait.c a turn of the ring, uring_feed.c the buffers
+ * that feeds receive into, uring_open.c the setting up, uring_test.c the question whether
+ * this kernel will do.
  */
 #ifndef OS_URING_H
 #define OS_URING_H
@@ -62,7 +63,15 @@ struct uring_driver {
 
 extern const struct os_driver_calls uring_calls;
 
-/* Of those calls, uring_open.c has: */
+/* uring_take -- take in a completion; uring_advance_stalled -- try those again for which there
+ * was no room: uring.c. */
+void uring_take(struct uring_driver *self, const struct io_uring_cqe *cqe);
+void uring_advance_stalled(struct uring_driver *self);
+
+/* Of the calls, uring_wait.c has: */
+int uring_wait(struct os_driver *driver, int64_t timeout_ns);
+
+/* ... and uring_open.c: */
 int uring_descriptor(struct os_driver *driver);
 void uring_close(struct os_driver *driver);
 

@@ -112,7 +112,7 @@ int uring_driver_open(struct os *os, const struct os_driver_options *options,
     if (self == NULL)
         return -ENOMEM;
     os_driver_init(&self->base, os, &uring_calls, "uring");
-    self->base.abilities = OS_CAN_FEED | OS_CAN_BATCH | OS_VAGUE_PRI;
+    self->base.abilities = OS_CAN_FEED | OS_CAN_BATCH | OS_CAN_ACCEPT | OS_VAGUE_PRI;
     self->stalled_end = &self->stalled;
     self->wake_fd = -1;
     result = open_ring(self, options->entries);

@@ -424,6 +424,37 @@ TEST_ON_DRIVERS(an_error_that_never_ends_does_not_spin)
     assert_in_range(self.fault.failed, 16, 16 * 6);
 }
 
+static tn_err wait_without_memory(void *arg)
+{
+    struct on_faults *self = arg;
+    struct tn_listener *listener = listening("127.0.0.1:0");
+    tn_addr addr = tn_listener_addr(listener);
+    struct tn_conn *conn = NULL;
+    int fd;
+
+    fault_name(&self->fault, FAULT_ARM, 1, 1000000, ENOMEM);
+    assert_kind(tn_accept(listener, &conn, tn_in(450 * TN_MS)), TN_DEADLINE);
+    self->pauses = tn_accept_pauses(listener);
+    fd = raw_connect(&addr);
+    assert_ok(tn_accept(listener, &conn, rig_patience())); /* that needs no waiting */
+    fault_off(&self->fault);
+    tn_abort(&conn);
+    close(fd);
+    tn_listener_close(&listener);
+    return tn_ok();
+}
+
+/* Nor does it spin when it cannot even wait. */
+TEST_ON_DRIVERS(for_want_of_memory_to_wait_with_it_pauses)
+{
+    struct on_faults self = { .error = 0 };
+
+    fault_init(&self.fault, &os_linux);
+    assert_ok(run_on(&self.fault.os, wait_without_memory, &self, NULL));
+    assert_in_range(self.pauses, 1, 5);
+    assert_in_range(self.fault.failed, 1, 12);
+}
+
 static tn_err accept_without_memory(void *arg)
 {
     struct on_faults *self = arg;

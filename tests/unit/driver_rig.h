@@ -46,6 +46,11 @@ struct rig_batch {
     unsigned answers;
 };
 
+struct rig_accept {
+    struct os_accept accept;
+    unsigned answers;
+};
+
 static inline void rig_poll_answer(struct os_event *event)
 {
     CONTAINER(event, struct rig_poll, poll.event)->answers++;
@@ -60,6 +65,11 @@ static inline void rig_watch_answer(struct os_event *event)
 static inline void rig_feed_answer(struct os_event *event)
 {
     CONTAINER(event, struct rig_feed, feed.event)->answers++;
+}
+
+static inline void rig_accept_answer(struct os_event *event)
+{
+    CONTAINER(event, struct rig_accept, accept.event)->answers++;
 }
 
 static inline void rig_batch_answer(struct os_event *event)
@@ -155,6 +165,16 @@ static inline void rig_arm_batch(struct os_driver *driver, struct rig_batch *bat
     os_driver_arm(driver, &batch->batch.event);
 }
 
+/* What has been accepted before stays in its queue. */
+static inline void rig_arm_accept(struct os_driver *driver, struct rig_accept *accept,
+                                  int listener)
+{
+    accept->accept.event = (struct os_event){ .type = OS_ACCEPT,
+                                              .fd = listener,
+                                              .notify = rig_accept_answer };
+    os_driver_arm(driver, &accept->accept.event);
+}
+
 /* rig_end -- cancel EVENT and see that it comes to rest. */
 static inline void rig_end(struct os_driver *driver, struct os_event *event)
 {
@@ -174,20 +194,39 @@ static inline void rig_close_pair(const int fds[2])
     os_close(&os_linux, fds[1]);
 }
 
+/* rig_listen -- a listener on loopback; writes where. */
+static inline int rig_listen(struct sockaddr_in *address, int backlog)
+{
+    socklen_t size = sizeof(*address);
+    int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int listener = os_socket(&os_linux, AF_INET, type, 0);
+
+    *address = (struct sockaddr_in){ .sin_family = AF_INET };
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_errno(os_bind(&os_linux, listener, (struct sockaddr *)address, size), 0);
+    assert_errno(os_listen(&os_linux, listener, backlog), 0);
+    assert_errno(os_getsockname(&os_linux, listener, (struct sockaddr *)address, &size),
+                 0);
+    return listener;
+}
+
+/* rig_connect_to -- a socket connected to ADDRESS. */
+static inline int rig_connect_to(const struct sockaddr_in *address)
+{
+    int fd = os_socket(&os_linux, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_errno(
+        os_connect(&os_linux, fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+    return fd;
+}
+
 /* rig_tcp_pair -- two ends of a TCP connection over loopback. */
 static inline void rig_tcp_pair(int fds[2])
 {
-    struct sockaddr_in address = { .sin_family = AF_INET };
-    socklen_t size = sizeof(address);
-    int listener = os_socket(&os_linux, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address;
+    int listener = rig_listen(&address, 1);
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_errno(os_bind(&os_linux, listener, (struct sockaddr *)&address, size), 0);
-    assert_errno(os_listen(&os_linux, listener, 1), 0);
-    assert_errno(os_getsockname(&os_linux, listener, (struct sockaddr *)&address, &size),
-                 0);
-    fds[0] = os_socket(&os_linux, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_errno(os_connect(&os_linux, fds[0], (struct sockaddr *)&address, size), 0);
+    fds[0] = rig_connect_to(&address);
     fds[1] = os_accept(&os_linux, listener, NULL, NULL, SOCK_CLOEXEC);
     assert_errno(fds[1], 0);
     os_close(&os_linux, listener);
