@@ -118,7 +118,9 @@ TN_API TN_MUST tn_err tn_pair(struct tn_conn **near, struct tn_conn **far);
  *
  * ":port" and "[::]:port" take IPv4 and IPv6.  The address may be used again at once
  * (SO_REUSEADDR).  A Unix socket's file that nobody listens on is replaced.  Parks only
- * to look up a name.  OPTIONS may be NULL.
+ * to look up a name.  OPTIONS may be NULL.  A listener is for the tasks of one loop, the one
+ * that made it or, after that has ended, another; and a forked child's has the same place,
+ * but none of the connections that were accepted before.
  *
  * Errors: TN_INVALID, TN_NOT_FOUND (WHERE), TN_IN_USE, TN_DENIED, TN_UNREACHABLE (not an
  * address of this host), TN_LIMIT, TN_UNSUPPORTED (this host has no such family).
@@ -157,7 +159,9 @@ TN_API uint64_t tn_accept_pauses(const struct tn_listener *listener);
  * tn_listener_close -- stop listening, release *LISTENER and set it to NULL; takes an
  * empty one.  Connections that nobody has taken are reset.  Nobody may be in tn_accept.  On
  * io_uring it may park, until the kernel has let go of the socket: for a turn of the loop,
- * whatever peers do.  A cancel does not cut that short.  The place is free when it returns.
+ * whatever peers do.  A cancel does not cut that short.  The place is free when it returns;
+ * if it is called between the turns of a tn_loop, by the end of the next one.  A forked child
+ * gives up its copy, and no connection of the parent's.
  */
 TN_API void tn_listener_close(struct tn_listener **listener);
 

@@ -8,9 +8,9 @@
  *
  * Where the driver can, it accepts for us while tasks wait (os_accept): a call less for each
  * connection.  What then comes when nobody waits any more ends that: a program that does not
- * ask is accepted for once, all that one turn of the loop brings.  An end of the request that
- * nobody asked for, such as want, wakes a task, which finds out by a call of its own; if that
- * finds nothing wrong, it waits once without one.
+ * ask is accepted for once, all that one turn of the loop brings.  An end of the request while
+ * tasks wait, for want above all, wakes one of them, which finds out by a call of its own; if
+ * that finds nothing wrong, it waits once without a request.
  *
  * Always true: while tasks wait in line, the request is wanted, or its end is to come and will
  * wake one of them, or one that was woken has not left yet, and asks for it when it does.
@@ -69,14 +69,43 @@ static enum sort sort_of(int error)
 
 /* ---- waiting ---- */
 
+/* A forked child's copy of the request, and of what it has brought, means nothing. */
+static bool is_copy(const struct tn_listener *listener)
+{
+    return listener->forks != task_forks();
+}
+
+static void release(struct tn_listener *listener)
+{
+    int fd;
+
+    while ((fd = accepted_take(&listener->ahead)) >= 0) {
+        if (is_copy(listener)) /* the parent has it, too */
+            os_close(listener->os, fd);
+        else
+            os_refuse(listener->os, fd);
+    }
+    accepted_release(listener->os, &listener->ahead);
+    os_close(listener->os, listener->fd);
+    os_release(listener->os, listener);
+}
+
 static void on_accept(struct os_event *event)
 {
     struct tn_listener *listener = CONTAINER(event, struct tn_listener, ahead.event);
     uint32_t served = accepted_count(&listener->ahead) + !event->wanted;
+    bool idle = os_event_idle(event);
 
-    listener->ahead_ended = !event->wanted;
+    if (idle)
+        standing_end(&listener->standing);
+    if (idle && listener->dying) {
+        release(listener);
+        return;
+    }
     if (waiters_first(&listener->waiting) == NULL)
         os_driver_cancel(listener->driver, event);
+    else
+        listener->ahead_ended = !event->wanted;
     while (served > 0 && waiters_wake(&listener->waiting) != NULL)
         served--;
 }
@@ -84,15 +113,24 @@ static void on_accept(struct os_event *event)
 void accept_init(struct tn_listener *listener)
 {
     listener->driver = task_driver();
+    listener->forks = task_forks();
     listener->ahead.event =
         (struct os_event){ .type = OS_ACCEPT, .fd = listener->fd, .notify = on_accept };
+    standing_init(&listener->standing, &listener->ahead.event);
 }
 
-/* Another loop, or a forked child's, waits for itself. */
+/* Other loops than the first, one after another, wait without a request. */
 static bool may_go_ahead(const struct tn_listener *listener)
 {
-    return task_self() != NULL && listener->driver == task_driver() &&
+    return !is_copy(listener) && listener->driver == task_driver() &&
            (listener->driver->abilities & OS_CAN_ACCEPT) != 0;
+}
+
+static void go_ahead(struct tn_listener *listener)
+{
+    listener->ahead_ended = false;
+    standing_begin(&listener->standing);
+    os_driver_arm(listener->driver, &listener->ahead.event);
 }
 
 static int wait_in_line(struct tn_listener *listener, tn_deadline deadline)
@@ -117,7 +155,7 @@ static int wait_for_one(struct tn_listener *listener, tn_deadline deadline)
         return park_poll(listener->fd, POLLIN, deadline);
     }
     if (os_event_idle(&listener->ahead.event))
-        os_driver_arm(listener->driver, &listener->ahead.event);
+        go_ahead(listener);
     return wait_in_line(listener, deadline);
 }
 
@@ -133,26 +171,23 @@ static void leave_line(struct tn_listener *listener, int result)
         if (result < 0)
             os_driver_cancel(listener->driver, event);
     } else if (os_event_idle(event)) {
-        os_driver_arm(listener->driver, event);
+        go_ahead(listener);
     }
 }
 
 void accept_end(struct tn_listener *listener)
 {
     struct os_event *event = &listener->ahead.event;
-    int fd;
 
-    if (may_go_ahead(listener)) {
+    if (!is_copy(listener) && !os_event_idle(event)) {
+        CHECK(listener->driver == task_driver()); /* not from another thread */
         os_driver_cancel(listener->driver, event);
-        while (!os_event_idle(event))
+        while (task_self() != NULL && !os_event_idle(event))
             CHECK(wait_in_line(listener, deadline_make(INT64_MAX, true)) == 0);
-        while ((fd = accepted_take(&listener->ahead)) >= 0)
-            os_refuse(listener->os, fd);
+        listener->dying = !os_event_idle(event);
     }
-    while ((fd = accepted_take(&listener->ahead)) >=
-           0) /* of a parent, who has them too */
-        os_close(listener->os, fd);
-    accepted_release(listener->os, &listener->ahead);
+    if (!listener->dying)
+        release(listener);
 }
 
 static int pause_accepting(tn_deadline deadline)
@@ -175,7 +210,7 @@ static int pause_for_want(struct tn_listener *listener, tn_deadline deadline)
 static int accept_now(struct tn_listener *listener, struct sockaddr_storage *peer,
                       socklen_t *size)
 {
-    int fd = accepted_take(&listener->ahead);
+    int fd = is_copy(listener) ? -EAGAIN : accepted_take(&listener->ahead);
 
     *size = 0;
     if (fd >= 0)
@@ -192,12 +227,11 @@ static int accept_fd(struct tn_listener *listener, struct sockaddr_storage *peer
     unsigned passed_over = 0;
     int result = 0;
 
-    for (;;) {
-        bool asked = listener->ahead.event.wanted && result == 0;
+    while (result == 0 || result == -ETIME) {
+        bool asked =
+            result == 0 && listener->ahead.event.wanted && may_go_ahead(listener);
         int fd = -EAGAIN;
 
-        if (result < 0 && result != -ETIME)
-            return result;
         if (!asked || accepted_count(&listener->ahead) > 0)
             fd = accept_now(listener, peer, size);
         if (fd >= 0)
@@ -223,6 +257,7 @@ static int accept_fd(struct tn_listener *listener, struct sockaddr_storage *peer
         if (result > 0)
             result = 0;
     }
+    return result;
 }
 
 /* What is accepted inherits its times of keepalive: let those of the next ones differ. */

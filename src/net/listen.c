@@ -191,8 +191,6 @@ void tn_listener_close(struct tn_listener **listener)
     if (path != NULL && old->file.st_ino != 0 && os_stat(old->os, path, &now) >= 0 &&
         now.st_ino == old->file.st_ino && now.st_dev == old->file.st_dev)
         os_unlink(old->os, path);
-    accept_end(old);
-    os_close(old->os, old->fd);
-    os_release(old->os, old);
     *listener = NULL;
+    accept_end(old);
 }

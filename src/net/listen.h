@@ -14,25 +14,34 @@
 #include <tenon/sync.h>
 
 #include "os/driver.h"
+#include "task/park.h"
 
 struct tn_listener {
     struct os *os;
     struct os_driver *driver; /* of the loop that it was made in */
+    unsigned forks;           /* task_forks() then: a child has only a copy */
     int fd;
     tn_addr addr;
     struct tn_conn_options options;
     struct os_accept ahead;    /* where the driver can: asked for while tasks wait */
-    struct tn_waiters waiting; /* ... which are these */
-    bool ahead_ended;          /* by whatever: whoever waits next, waits without it */
+    struct standing standing;  /* ... or until one more has come */
+    struct tn_waiters waiting; /* those tasks */
+    bool ahead_ended;          /* by itself: whoever waits next, waits without it */
+    bool dying; /* closed, and to be released when the driver has done with it */
     uint64_t pauses;
     unsigned accepted;  /* over TCP; it may begin again at 0 */
     unsigned accepting; /* tasks in tn_accept */
     struct stat file;   /* of a Unix socket, so that only our own is removed */
 };
 
-/* accept_init, accept_end -- of what accept.c needs there.  The end parks until the kernel has
- * let go of the socket, and refuses what has been accepted and not taken. */
+/* accept_init -- of what accept.c needs there. */
 void accept_init(struct tn_listener *listener);
+
+/*
+ * accept_end -- accept no more, refuse what has been accepted and not taken, close the socket
+ * and release LISTENER.  Parks until the driver has done with it; outside of tasks all that is
+ * left to the loop's next turn.
+ */
 void accept_end(struct tn_listener *listener);
 
 #endif

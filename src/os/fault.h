@@ -13,7 +13,7 @@
  *      run_on(&fault.os, ...);
  *
  * Error 0 stands for one that is typical of the call (FAULT_CALLS).  Memory is among the
- * calls, and so are the driver's opening, its arming of polls, watches and feeds, and its
+ * calls, and so are the driver's opening, its arming of polls, watches, feeds and accepts, and its
  * wait, which always fails with EINTR.  A call that fails is not made, but for those whose
  * error says that something goes on or is over: close, and a connect with EINPROGRESS or
  * EINTR.

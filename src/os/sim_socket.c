@@ -184,7 +184,7 @@ enum sim_feed_step sim_accept_take(struct sim *sim, struct sim_file *file,
         int fd = sim_fd_free(sim, 0);
         int result = fd < 0 ? fd : accept_one(sim, file, &child);
 
-        if (result < 0)
+        if (result != 0)
             return result == -EAGAIN ? step : SIM_FEED_ENDED;
         child->status = O_NONBLOCK;
         sim_fd_take(sim, fd, child, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -39,9 +39,17 @@ void loop_cancel_all(struct tn_loop *loop)
  * A forked child has the memory of the loop but not its kernel side, and must not touch
  * the parent's.  Without a loop every call is the plain one there.
  */
+static unsigned forks;
+
 static void forget_loop(void)
 {
     loop_current = NULL;
+    forks++;
+}
+
+unsigned task_forks(void)
+{
+    return forks;
 }
 
 static void watch_forks(void)
@@ -74,6 +82,7 @@ int loop_init(struct tn_loop *loop, struct os *os, const struct tn_loop_options 
     list_init(&loop->lates);
     list_init(&loop->lates_due);
     list_init(&loop->signals);
+    list_init(&loop->standing);
     list_init(&loop->fd_waits.all);
     group_init(&loop->root, loop, TN_GROUP_EACH_ALONE);
     stacks_init(&loop->stacks, os, sizeof(struct tn_task));
@@ -92,11 +101,34 @@ int loop_init(struct tn_loop *loop, struct os *os, const struct tn_loop_options 
     return 0;
 }
 
+void standing_init(struct standing *standing, struct os_event *event)
+{
+    list_init(&standing->in_loop);
+    standing->event = event;
+}
+
+void standing_begin(struct standing *standing)
+{
+    list_append(&loop_current->standing, &standing->in_loop);
+}
+
+void standing_end(struct standing *standing)
+{
+    list_remove(&standing->in_loop);
+}
+
+static void cancel_standing(struct tn_loop *loop)
+{
+    for (struct link *at = loop->standing.next; at != &loop->standing; at = at->next)
+        os_driver_cancel(loop->driver, CONTAINER(at, struct standing, in_loop)->event);
+}
+
 void loop_release(struct tn_loop *loop)
 {
     CHECK(loop->alive == 0 && loop_current == loop);
     posts_close(loop);
     interrupt_cancel(loop);
+    cancel_standing(loop);
     while (loop->driver->armed > 0 || loop->driver->happened != NULL)
         CHECK(loop_turn(loop, INT64_MAX) >= 0);
     interrupt_release(loop);

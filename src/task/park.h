@@ -15,9 +15,12 @@
 #include <tenon/task.h>
 #include <tenon/time.h>
 
+#include "base/list.h"
+
 struct os;
 struct os_batch;
 struct os_driver;
+struct os_event;
 
 /* What a task waits for; those from WAIT_TIME on come from outside of the tasks. */
 #define WAIT_KINDS(X)                                                                    \
@@ -94,6 +97,24 @@ void park_close(int fd);
  * the others run now and then, so that a busy connection does not starve the rest.
  */
 void task_spend(void);
+
+/*
+ * A request of the driver's that may be asked for while no task waits for it: the loop would
+ * not end before the kernel answers.  So it is noted, and canceled when the loop ends.
+ */
+struct standing {
+    struct link in_loop;
+    struct os_event *event;
+};
+
+/* standing_init; standing_begin -- EVENT is about to be armed; standing_end -- it is idle. */
+void standing_init(struct standing *standing, struct os_event *event);
+void standing_begin(struct standing *standing);
+void standing_end(struct standing *standing);
+
+/* task_forks -- how often this process is a forked child's: what was made before, and is known
+ * to a driver, is the parent's. */
+unsigned task_forks(void);
 
 /*
  * buffer_take, buffer_give -- memory of BUFFER_SIZE bytes from the loop's store, last used

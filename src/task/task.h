@@ -144,7 +144,8 @@ struct tn_loop {
     struct pipe *spare_pipes;
     unsigned spare_pipe_count, pipe_count;
 
-    struct link signals; /* open sets of them: signals.c */
+    struct link signals;  /* open sets of them: signals.c */
+    struct link standing; /* requests to be canceled at the end: park.h */
     struct posts posts;
     struct fd_waits fd_waits;
     struct interrupts interrupts;

@@ -165,6 +165,24 @@ static void terminal_lines(struct actor *me)
     pair_close(me, &pair);
 }
 
+/*
+ * Whom the hang-up finds in read(2), it gives EIO; who comes back after it, as from a signal's
+ * handler, gets 0 (n_tty_read, hung_up_tty_read; Linux 6.18).  So in a storm both are right.
+ */
+static void read_until_it_hangs_up(struct actor *me, void *arg)
+{
+    const struct action *action = arg;
+    bool storm = me->run->storm != STORM_NONE;
+    char buf[8];
+    ssize_t got;
+
+    me->silent += storm;
+    got = do_read(me, action->fd, buf, sizeof(buf));
+    me->silent -= storm;
+    if (storm)
+        note(me, "%s", got == 0 || (got < 0 && me->error == EIO) ? "hung up" : "not so");
+}
+
 static void terminal_hangs_up(struct actor *me)
 {
     struct action action = { .row = ROW_READ, .size = 8 };
@@ -174,7 +192,7 @@ static void terminal_hangs_up(struct actor *me)
     if (!pair_open(me, KIND_TTY, false, &pair))
         return;
     action.fd = pair.near;
-    other = start(me, "reader", act, &action);
+    other = start(me, "reader", read_until_it_hangs_up, &action);
     (void)watch(me, other);
     (void)close(pair.far);
     pair.far = -1;

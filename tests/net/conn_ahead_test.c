@@ -320,6 +320,140 @@ TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
     tn_listener_close(&listener);
 }
 
+static tn_err accept_for_a_child(void *arg)
+{
+    struct tn_listener *listener = arg;
+    struct tn_conn *conn = NULL;
+    tn_err err = tn_accept(listener, &conn, TN_NEVER);
+
+    tn_abort(&conn);
+    return err;
+}
+
+/* The parent's request stands, and has brought QUEUED connections that are not the child's. */
+static void let_a_child_accept(int queued)
+{
+    struct tn_conn *conn = NULL;
+    struct taker taker;
+    tn_addr addr, name;
+    struct tn_listener *listener = listening("127.0.0.1:0", &addr);
+    int fds[3], last = queued + 1, status = -1;
+    bool exact = strcmp(test_driver(), "uring") == 0 && !answers_are_late();
+    pid_t child;
+    char byte;
+
+    taker_start(&taker, listener, 1, &conn);
+    for (int i = 0; i < last; i++)
+        fds[i] = raw_connect(&addr);
+    assert_ok(taker_end(&taker));
+    tn_abort(&conn);
+    fds[last] = raw_connect(&addr); /* nobody turns our loop now */
+    child = fork();
+    if (child == 0) {
+        struct tn_loop_options options = { .driver = test_driver() };
+
+        alarm(10 * test_scale());
+        _exit(tn_failed(tn_run(accept_for_a_child, listener, &options)));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    if (exact) { /* the child had this one */
+        assert_int_equal(recv(fds[last], &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, ECONNRESET);
+    }
+    for (int i = 1; exact && i <= queued; i++) {
+        name = name_of(fds[i]);
+        assert_ok(tn_accept(listener, &conn, rig_patience()));
+        assert_peer(conn, &name);
+        tn_abort(&conn);
+    }
+    for (int i = 0; i <= last; i++)
+        close(fds[i]);
+    tn_listener_close(&listener);
+}
+
+TEST_IN_TASK(a_forked_child_accepts_for_itself)
+{
+    let_a_child_accept(0);
+    let_a_child_accept(1);
+}
+
+/* ---- outside of tasks ---- */
+
+static struct {
+    struct tn_listener *listener;
+    tn_addr addr;
+    int fds[3];
+} outside;
+
+static tn_err accept_one_of_three(void *arg)
+{
+    struct tn_conn *conn = NULL;
+    struct taker taker;
+
+    (void)arg;
+    outside.listener = listening("127.0.0.1:0", &outside.addr);
+    taker_start(&taker, outside.listener, 1, &conn);
+    for (int i = 0; i < 3; i++)
+        outside.fds[i] = raw_connect(&outside.addr);
+    assert_ok(taker_end(&taker));
+    tn_abort(&conn);
+    return tn_ok();
+}
+
+static void assert_reset_and_free(void)
+{
+    struct sockaddr_storage place;
+    char byte;
+    int fd;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(recv(outside.fds[i], &byte, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        close(outside.fds[i]);
+    }
+    memcpy(&place, outside.addr.as.bytes, outside.addr.size);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    raw_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&place, outside.addr.size), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    close(fd);
+}
+
+/* The request that still stands neither keeps the loop from its end nor outlives it. */
+TEST_ON_DRIVERS(a_listener_may_be_closed_after_its_loop_has_ended)
+{
+    struct tn_loop_options options = { .driver = test_driver() };
+
+    assert_ok(tn_run(accept_one_of_three, NULL, &options));
+    tn_listener_close(&outside.listener);
+    assert_null(outside.listener);
+    assert_reset_and_free();
+}
+
+TEST_ON_DRIVERS(a_listener_may_be_closed_between_two_turns)
+{
+    struct tn_loop_options options = { .driver = test_driver() };
+    struct tn_loop *loop = NULL;
+    unsigned alive = 1;
+
+    assert_ok(tn_loop_open(&loop, &options));
+    assert_ok(tn_loop_go(loop, accept_one_of_three, NULL, NULL));
+    while (alive > 0)
+        assert_ok(tn_loop_turn(loop, rig_patience(), &alive));
+    tn_listener_close(&outside.listener);
+    assert_null(outside.listener);
+    for (int i = 0; i < 3; i++) /* what is asked for is submitted, and answered */
+        assert_ok(tn_loop_turn(loop, TN_NOW, &alive));
+    if (!answers_are_late())
+        assert_reset_and_free();
+    tn_loop_close(&loop);
+    if (answers_are_late())
+        assert_reset_and_free();
+}
+
+/* ---- want ---- */
+
 /* The one that finds out about want waits for it to pass, and then sees to the others. */
 TEST_IN_TASK(after_want_all_who_wait_are_served, .may_leave_fds = true)
 {
