@@ -55,10 +55,17 @@ static bool is_sent(int fd)
     return ioctl(fd, SIOCOUTQ, &queued) != 0 || queued == 0;
 }
 
+/*
+ * TCP is filled by pieces larger than what may be left of the peer's window: that is used up by
+ * the timer of window probes (0.2 s later; tcp_write_wakeup, Linux 6.18), and of a buffer
+ * that is just full it would make room once more.
+ */
 static bool fill_from(struct actor *me, const struct pair *pair, int fd)
 {
     static const uint64_t eventfd_full = UINT64_MAX - 1;
-    static char chunk[1024];
+    static char chunk[256 * 1024];
+    bool tcp = pair->kind == KIND_TCP || pair->kind == KIND_TCP6;
+    size_t size = tcp ? sizeof(chunk) : 1024;
     int64_t start_ns = clock_ns();
     unsigned refused = 0, round = 0;
 
@@ -67,7 +74,7 @@ static bool fill_from(struct actor *me, const struct pair *pair, int fd)
     memset(chunk, 'f', sizeof(chunk));
     /* what a terminal has taken moves on for a while, and a TCP window may open once more */
     while (refused < (pair->kind == KIND_TTY ? 40 : 10)) {
-        if (put_now(pair, fd, chunk, refused == 0 ? sizeof(chunk) : 1) > 0) {
+        if (put_now(pair, fd, chunk, refused == 0 ? size : 1) > 0) {
             refused = 0;
         } else if (errno != EAGAIN) {
             return expect(me, false, "fill");

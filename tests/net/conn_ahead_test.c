@@ -285,6 +285,19 @@ TEST_IN_TASK(what_is_there_is_taken_at_once_though_others_wait)
     tn_listener_close(&listener);
 }
 
+/* CHILD has ended, and well. */
+static void assert_well(pid_t child)
+{
+    int status = -1;
+    pid_t ended;
+
+    do
+        ended = waitpid(child, &status, 0);
+    while (ended < 0 && errno == EINTR); /* an alarm's: tests/torture/alarms */
+    assert_int_equal(ended, child);
+    assert_int_equal(status, 0);
+}
+
 /* A child has the parent's listener, and perhaps connections; giving them up is no end of them. */
 TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
 {
@@ -292,7 +305,7 @@ TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
     struct taker taker;
     tn_addr addr;
     struct tn_listener *listener = listening("127.0.0.1:0", &addr);
-    int fds[3], status = -1;
+    int fds[3];
     pid_t child;
     char byte = 0;
 
@@ -305,8 +318,7 @@ TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
         tn_listener_close(&listener);
         _exit(0);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_well(child);
     fds[2] = raw_connect(&addr);
     for (int i = 1; i < 3; i++)
         assert_ok(tn_accept(listener, &conns[i], rig_patience()));
@@ -337,7 +349,7 @@ static void let_a_child_accept(int queued)
     struct taker taker;
     tn_addr addr, name;
     struct tn_listener *listener = listening("127.0.0.1:0", &addr);
-    int fds[3], last = queued + 1, status = -1;
+    int fds[3], last = queued + 1;
     bool exact = strcmp(test_driver(), "uring") == 0 && !answers_are_late();
     pid_t child;
     char byte;
@@ -352,11 +364,11 @@ static void let_a_child_accept(int queued)
     if (child == 0) {
         struct tn_loop_options options = { .driver = test_driver() };
 
+        (void)signal(SIGALRM, SIG_DFL);
         alarm(10 * test_scale());
         _exit(tn_failed(tn_run(accept_for_a_child, listener, &options)));
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_well(child);
     if (exact) { /* the child had this one */
         assert_int_equal(recv(fds[last], &byte, 1, MSG_DONTWAIT), -1);
         assert_int_equal(errno, ECONNRESET);
