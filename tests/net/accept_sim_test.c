@@ -180,6 +180,41 @@ static tn_err main_task(void *arg)
     return tn_ok();
 }
 
+static tn_err ask_for_the_dead(void *arg)
+{
+    struct tn_conn *near = NULL, *far = NULL;
+    struct tn_listener *listener = NULL;
+    tn_addr name, found;
+    char byte;
+    int fd;
+
+    (void)arg;
+    assert_ok(tn_listen(&listener, "10.0.0.1:7000", NULL));
+    assert_ok(tn_dial(&near, "10.0.0.1:7000", NULL, TN_NEVER));
+    assert_ok(tn_accept(listener, &far, TN_NEVER));
+    assert_ok(tn_release(&far, &fd, TN_NEVER)); /* or the address of accept(2) is known */
+    assert_ok(tn_adopt(&far, fd, NULL));
+    name = tn_local(near);
+    tn_abort(&near);
+    assert_kind(tn_read(far, &byte, 1, NULL, tn_in(TN_MINUTE)), TN_RESET);
+    found = tn_peer(far);
+    assert_true(tn_addr_same(&found, &name));
+    tn_abort(&far);
+    tn_listener_close(&listener);
+    return tn_ok();
+}
+
+/* As on Linux, where only SO_PEERNAME tells it. */
+TEST_ON_DRIVERS(who_has_reset_still_has_a_name)
+{
+    static const uint32_t none[TN_SIM_FAULT_COUNT];
+    struct tn_sim_options options = { .seed = 1,
+                                      .chances = none,
+                                      .driver = test_driver() };
+
+    assert_ok(tn_sim_run(ask_for_the_dead, NULL, &options, NULL));
+}
+
 TEST_ON_DRIVERS(each_connection_is_given_out_once_and_none_is_left_waiting, .limit_s = 60)
 {
     unsigned waits_ended = 0, canceled = 0;
