@@ -136,7 +136,7 @@ def a_slow_reader_of_our_output_gets_everything():
 
 @test
 def being_stopped_and_continued_loses_nothing():
-    sent = pattern(8_000_000)
+    sent, last = pattern(8_000_000), b"and this when it has been stopped often enough"
     half = threading.Event()
 
     def script(conn):
@@ -145,8 +145,7 @@ def being_stopped_and_continued_loses_nothing():
         return got + read_all(conn)
 
     with Peer(script) as peer, start(*peer.words) as process:
-        writer = threading.Thread(target=lambda: (process.stdin.write(sent),
-                                                  process.stdin.close()))
+        writer = threading.Thread(target=process.stdin.write, args=(sent,))
         writer.start()
         half.wait(LIMIT_S)
         for _ in range(5):
@@ -154,8 +153,10 @@ def being_stopped_and_continued_loses_nothing():
             wait_for(lambda: state_of(process) == "T", "being stopped")
             process.send_signal(signal.SIGCONT)
         writer.join()
+        process.stdin.write(last)
+        process.stdin.close()
         assert process.wait(LIMIT_S) == 0, process.stderr.read()
-    assert peer.result == sent
+    assert peer.result == sent + last
 
 
 def state_of(process):
