@@ -11,13 +11,11 @@
 
 #include "control/registry.h"
 
-#define PATIENCE    (10 * TN_SECOND)
 #define ANSWER_LINE 2100 /* an object has up to 2,000 bytes */
 
-tn_err ask(const char *name, const char *command,
+tn_err ask(const char *name, const char *command, tn_deadline deadline,
            void (*see)(void *arg, const char *line), void *arg)
 {
-    tn_deadline deadline = tn_in(PATIENCE);
     char path[REGISTRY_PATH], line[ANSWER_LINE];
     struct tn_conn *conn = NULL;
     size_t size = 0;

@@ -7,14 +7,16 @@
 
 #include <tenon.h>
 
+#define ASK_PATIENCE (10 * TN_SECOND) /* unless the user says otherwise */
+
 /*
  * ask -- send COMMAND, one line with its newline, to the server NAME, and call
  * SEE(ARG, LINE) for each object of the answer, which lacks its newline.  Parks.
  *
- * Errors: TN_NOT_FOUND, TN_REFUSED: nothing of that name runs; TN_DEADLINE: no answer within
- * ten seconds; as tn_read.
+ * Errors: TN_NOT_FOUND, TN_REFUSED: nothing of that name runs; TN_DEADLINE: the answer was
+ * not there by DEADLINE; as tn_read.
  */
-TN_MUST tn_err ask(const char *name, const char *command,
+TN_MUST tn_err ask(const char *name, const char *command, tn_deadline deadline,
                    void (*see)(void *arg, const char *line), void *arg);
 
 /* Names of servers, sorted. */

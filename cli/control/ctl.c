@@ -120,6 +120,13 @@ static void show(void *arg, const char *line)
         show_other(line);
 }
 
+static tn_deadline patience(const struct asked *asked)
+{
+    int64_t most = asked->settings->max_time;
+
+    return tn_in(most == UNLIMITED ? ASK_PATIENCE : most);
+}
+
 static tn_err list_task(void *arg)
 {
     struct asked *asked = arg;
@@ -128,7 +135,7 @@ static tn_err list_task(void *arg)
     asked->lists = true;
     ask_names_find(&names);
     for (size_t i = 0; i < names.count; i++) /* it may just end */
-        tn_ignore(ask(names.list[i], "status brief\n", show, asked));
+        tn_ignore(ask(names.list[i], "status brief\n", patience(asked), show, asked));
     ask_names_release(&names);
     return tn_ok();
 }
@@ -161,14 +168,15 @@ static tn_err ask_task(void *arg)
     asked->code = join_line(asked->settings, line, sizeof(line) - 10);
     if (asked->code)
         return tn_ok();
-    err = ask(name, line, show, asked);
+    err = ask(name, line, patience(asked), show, asked);
     if (err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED) {
         asked->code =
             report_error(EXIT_UNREACHED, "ctl", name, "nothing of that name runs");
         report_hint("tenon ctl lists what does");
     } else if (tn_failed(err)) {
-        asked->code = report_error(EXIT_OTHER, "ctl", name, "%s",
-                                   tn_err_text(err, text, sizeof(text)));
+        asked->code =
+            report_error(err.kind == TN_DEADLINE ? EXIT_LATE : EXIT_OTHER, "ctl", name,
+                         "%s", tn_err_text(err, text, sizeof(text)));
     } else if (!asked->ok) {
         asked->code = report_error(EXIT_OTHER, "ctl", name, "%s",
                                    *asked->why ? asked->why : "the answer was cut short");

@@ -37,7 +37,7 @@ static void tell(struct top *top, const char *command)
 {
     struct told answer = { .ok = false };
     char text[120];
-    tn_err err = ask(top->chosen, command, see, &answer);
+    tn_err err = ask(top->chosen, command, tn_in(ASK_PATIENCE), see, &answer);
 
     if (tn_failed(err))
         (void)snprintf(top->message, sizeof(top->message), "%s: %s", top->chosen,

@@ -169,7 +169,8 @@ static tn_err print_one(struct top *top, const char *name, bool json)
     tn_err err;
 
     if (json)
-        return ask(name, shot_command(&top->request, line), print_line, NULL);
+        return ask(name, shot_command(&top->request, line), tn_in(ASK_PATIENCE),
+                   print_line, NULL);
     err = shot_take(&top->shot, name, &top->request);
     if (!tn_failed(err))
         print_shot(&top->shot);

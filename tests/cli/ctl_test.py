@@ -144,4 +144,13 @@ def an_asker_that_says_nothing_or_too_much_is_let_go():
         wait_for(lambda: tenon("ctl", "r").code == 0, "room for one that asks")
 
 
+@test
+def one_that_does_not_answer_is_waited_for_as_long_as_told():
+    with Folder() as folder, socket.socket(socket.AF_UNIX) as mute:
+        os.mkdir(folder.path, 0o700)
+        mute.bind(f"{folder.path}/mute")
+        mute.listen()
+        expect(tenon("ctl", "--max-time", "50ms", "mute"), 5, "deadline passed")
+
+
 run()

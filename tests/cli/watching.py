@@ -38,7 +38,7 @@ class Folder:
 def ask(*words):
     """The objects of an answer of `tenon ctl` that says it is done."""
     events = [check(json.loads(line)) for line in
-              expect(tenon("ctl", "--json", *words), 0).out.decode().splitlines()]
+              expect(tenon("ctl", "--json", "--max-time", f"{LIMIT_S}s", *words), 0).out.decode().splitlines()]
     assert events[-1]["ev"] == "done" and events[-1]["ok"], events
     return events[:-1]
 
@@ -55,7 +55,7 @@ def crowd(count, options=()):
         clients = start("bench", "load", relay.addr, "-c", count, "--rate", 200, "--send",
                         100 * "x" + r"\n", "--expect", "x", "--duration", "10m")
         try:
-            wait_for(lambda: ask("edge", "status")[0]["connected"] == count,
+            wait_for(lambda: ask("edge", "status", "brief")[0]["connected"] == count,
                      "all clients", clients)
             yield relay
         finally:
