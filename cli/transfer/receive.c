@@ -3,7 +3,8 @@
  * receive.c -- taking files: offer, at, go, data, end, receipt.
  *
  * Always true: a receipt is sent only when the file has its name, what has that name was
- * compared with the sender's digest, and fsync has ended for it and for its folder.
+ * compared with the sender's digest, and fsync has ended for it and for its folder; or
+ * standard output has taken all of it, and that was compared.
  */
 #include "receive.h"
 
@@ -16,7 +17,9 @@
 static tn_err check_disk(struct session *session, const struct arrival *arrival)
 {
     struct wire *wire = &session->wire;
-    const char *why = arrival->failed == REFUSED_BUSY     ? "another session writes it"
+    const char *called = session->store->place->called;
+    const char *why = arrival->why                        ? arrival->why
+                      : arrival->failed == REFUSED_BUSY   ? "another session writes it"
                       : arrival->failed == REFUSED_EXISTS ? "exists already"
                       : arrival->failed == REFUSED_NAME && !arrival->error
                           ? "a name that is not taken"
@@ -25,14 +28,21 @@ static tn_err check_disk(struct session *session, const struct arrival *arrival)
 
     if (arrival->failed == REFUSED_NOT)
         return tn_ok();
-    return wire_refuse(wire, arrival->failed, "%.200s: %s", session->offer.name, why);
+    return wire_refuse(wire, arrival->failed, "%.200s: %s",
+                       called ? called : session->offer.name, why);
 }
 
 static tn_err run(struct session *session, void (*work)(void *arg),
                   struct arrival *arrival)
 {
-    tn_err err = in_background(work, arrival);
+    tn_err err = tn_ok();
 
+    if (session->store->place->parks)
+        work(arrival);
+    else
+        err = in_background(work, arrival);
+    if (!tn_failed(err))
+        err = arrival->ended;
     return tn_failed(err) ? err : check_disk(session, arrival);
 }
 
@@ -49,7 +59,7 @@ static tn_err take_data(struct session *session, struct arrival *arrival, uint32
         err = wire_body(&session->wire, arrival->block, arrival->got);
         if (tn_failed(err))
             break;
-        err = run(session, arrival_add, arrival);
+        err = run(session, session->store->place->add, arrival);
         size -= (uint32_t)arrival->got;
         session->bytes += arrival->got;
         *session->received += arrival->got;
@@ -103,7 +113,7 @@ static tn_err settle_offset(struct session *session, struct arrival *arrival)
 {
     struct wire *wire = &session->wire;
     uint64_t offset = 0;
-    tn_err err = run(session, arrival_begin, arrival);
+    tn_err err = run(session, session->store->place->begin, arrival);
 
     if (!tn_failed(err))
         err = wire_send_at(wire, &arrival->at);
@@ -114,7 +124,7 @@ static tn_err settle_offset(struct session *session, struct arrival *arrival)
     if (offset != 0)
         return wire_refuse(wire, REFUSED_PROTOCOL, "%.200s: from %llu on was not offered",
                            session->offer.name, (unsigned long long)offset);
-    return run(session, arrival_restart, arrival);
+    return run(session, session->store->place->restart, arrival);
 }
 
 static tn_err receive_file(struct session *session, struct arrival *arrival)
@@ -133,7 +143,7 @@ static tn_err receive_file(struct session *session, struct arrival *arrival)
         if (!tn_failed(err))
             err = check_sum(session, arrival, &sum);
         if (!tn_failed(err))
-            err = run(session, arrival_finish, arrival);
+            err = run(session, session->store->place->finish, arrival);
         if (tn_failed(err))
             return err;
     }
@@ -145,7 +155,7 @@ static tn_err receive_file(struct session *session, struct arrival *arrival)
 static tn_err receive_folder(struct session *session, struct arrival *arrival)
 {
     struct sum nothing = { 0 };
-    tn_err err = run(session, arrival_folder, arrival);
+    tn_err err = run(session, session->store->place->folder, arrival);
 
     digest_now(arrival->digest, nothing.digest);
     return tn_failed(err) ? err
@@ -155,7 +165,8 @@ static tn_err receive_folder(struct session *session, struct arrival *arrival)
 static tn_err receive_offer(struct session *session, struct head head)
 {
     struct arrival arrival;
-    tn_err err = wire_read_offer(&session->wire, head, &session->offer), left;
+    const struct place *place = session->store->place;
+    tn_err err = wire_read_offer(&session->wire, head, &session->offer);
 
     if (tn_failed(err))
         return err;
@@ -165,9 +176,8 @@ static tn_err receive_offer(struct session *session, struct head head)
     }
     err = session->offer.kind == KIND_FILE ? receive_file(session, &arrival)
                                            : receive_folder(session, &arrival);
-    left = in_background(arrival_leave, &arrival);
-    if (tn_failed(left))
-        arrival_leave(&arrival); /* no thread to be had: then here */
+    if (place->parks || tn_failed(in_background(place->leave, &arrival)))
+        place->leave(&arrival); /* no thread to be had: then here */
     arrival_close(&arrival);
     return err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recv.c -- tenon recv: listen, and let senders put files below a folder.
+ * recv.c -- tenon recv: listen, and let senders put files below a folder, or one to
+ * standard output.
  *
  * Without -k it is over when one sender is done, or has failed for good.  A sender whose
  * connection broke is neither: it is waited for, and who knocks without being a sender,
@@ -18,6 +19,7 @@
 #include "gate.h"
 #include "interrupt.h"
 #include "local.h"
+#include "outlet.h"
 #include "progress.h"
 #include "receive.h"
 #include "session.h"
@@ -30,6 +32,7 @@ struct receiving {
     struct gate gate;
     const struct settings *settings;
     struct store store;
+    struct outlet outlet; /* if the store has one */
     char token[TOKEN_MOST + 1];
     uint64_t received; /* bytes, of all sessions */
     struct meter meter;
@@ -218,6 +221,30 @@ static tn_err main_task(void *arg)
     return err;
 }
 
+/* Where files are to go: NAME, a folder's, or "-".  Returns 0 or an exit code. */
+static int prepare_store(struct receiving *receiving, const char *name)
+{
+    struct store *store = &receiving->store;
+
+    store->force = receiving->settings->force;
+    store->folder = -1;
+    if (strcmp(name, "-") == 0) {
+        store->place = &place_outlet;
+        store->outlet = &receiving->outlet;
+        if (receiving->settings->keep)
+            return report_error(EXIT_USAGE, "option", "-k",
+                                "standard output takes the file of one sender");
+        return outlet_open(store->outlet)
+                   ? 0
+                   : report_error(EXIT_OTHER, "start", "", "%s", strerror(ENOMEM));
+    }
+    store->place = &place_folder;
+    store->folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return store->folder < 0
+               ? report_error(EXIT_OUTPUT, "open", name, "%s", strerror(errno))
+               : 0;
+}
+
 /* Address and folder.  Returns 0 or an exit code. */
 static int prepare(struct receiving *receiving, struct settings *settings)
 {
@@ -246,10 +273,7 @@ static int prepare(struct receiving *receiving, struct settings *settings)
         return code;
     if (!gate->most)
         gate->most = SESSIONS_MOST;
-    receiving->store.folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (receiving->store.folder < 0)
-        return report_error(EXIT_OUTPUT, "open", folder, "%s", strerror(errno));
-    return 0;
+    return prepare_store(receiving, folder);
 }
 
 int recv_main(struct settings *settings)
@@ -257,18 +281,20 @@ int recv_main(struct settings *settings)
     struct receiving receiving = { .settings = settings };
     char text[120];
     tn_err err;
-    int code = prepare(&receiving, settings);
+    int code;
 
-    if (code)
-        return code;
     if (!digest_prepare())
         return report_error(EXIT_OTHER, "start", "", "libcrypto has no SHA-256 here");
-    receiving.store.force = settings->force;
+    code = prepare(&receiving, settings);
+    if (code)
+        return code;
     receiving.gate.arg = &receiving;
     receiving.meter.received = &receiving.received;
     local_raise_files();
     err = tn_run(main_task, &receiving, NULL);
-    (void)close(receiving.store.folder);
+    outlet_close(&receiving.outlet);
+    if (receiving.store.folder >= 0)
+        (void)close(receiving.store.folder);
     if (receiving.signal)
         interrupt_die(receiving.signal);
     if (tn_failed(err))

@@ -175,7 +175,7 @@ static void start_over(struct arrival *arrival)
         (void)reserve(arrival);
 }
 
-void arrival_begin(void *arg)
+static void begin(void *arg)
 {
     struct arrival *arrival = arg;
     uint64_t size;
@@ -196,7 +196,7 @@ void arrival_begin(void *arg)
         (void)reserve(arrival);
 }
 
-void arrival_restart(void *arg)
+static void restart(void *arg)
 {
     struct arrival *arrival = arg;
     uint64_t size;
@@ -214,7 +214,7 @@ void arrival_restart(void *arg)
     start_over(arrival);
 }
 
-void arrival_add(void *arg)
+static void add(void *arg)
 {
     struct arrival *arrival = arg;
 
@@ -253,7 +253,7 @@ static int give_name(const struct arrival *arrival)
     return unlinkat(folder, arrival->part, 0);
 }
 
-void arrival_finish(void *arg)
+static void finish(void *arg)
 {
     struct arrival *arrival = arg;
     const struct offer *offer = arrival->offer;
@@ -268,7 +268,7 @@ void arrival_finish(void *arg)
         arrival->ours = false; /* it has its name */
 }
 
-void arrival_leave(void *arg)
+static void leave(void *arg)
 {
     struct arrival *arrival = arg;
 
@@ -284,6 +284,13 @@ void arrival_leave(void *arg)
     arrival->fd = arrival->folder = -1;
     arrival->ours = false;
 }
+
+const struct place place_folder = { .begin = begin,
+                                    .restart = restart,
+                                    .add = add,
+                                    .finish = finish,
+                                    .leave = leave,
+                                    .folder = arrival_folder };
 
 void arrival_close(struct arrival *arrival)
 {

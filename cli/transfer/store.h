@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * store.h -- where files arrive: below one folder, under a temporary name until all of a
- * file is there, checked and on the disk.
- *
- *      begin   find what is there already, of the file or of a part of it
- *      add     hash and write a block
- *      finish  mode, time, fsync, then the name, then fsync of the folder
- *      leave   at any time: what has arrived stays for a later session
- *
- * All of them take an arrival, block and belong into the background; none parks or prints.
+ * file is there, checked and on the disk; or on standard output (outlet.h).
  *
  * Always true: a file that is being written has its temporary name, a lock (flock(2)) and
  * no other name; and no name of a peer's is opened other than part by part, each with
@@ -21,9 +14,33 @@
 
 #define PART_NAME_SIZE 40
 
+struct outlet;
+
+/* What is done at a place with an arrival, which is ARG each time. */
+struct place {
+    bool parks;         /* for a task; otherwise they block: for the background */
+    const char *called; /* in complaints; NULL: as the file */
+
+    void (*begin)(void *arg);   /* find what is there already: fill in `at` */
+    void (*restart)(void *arg); /* take from the beginning what cannot be gone on with */
+    void (*add)(void *arg);     /* hash and write a block */
+    void (*finish)(void *arg);  /* all of it is here and right: keep it, for good */
+    void (*leave)(
+        void *arg); /* at any time: let go; what came stays for a later session */
+    void (*folder)(void *arg); /* make the one offered; at its end, its mode and time */
+};
+
+/*
+ * place_folder -- below a store's folder.  To finish: mode, time, fsync, then the name,
+ * then fsync of the folder.  None of its functions parks or prints.
+ */
+extern const struct place place_folder;
+
 struct store {
-    int folder; /* a descriptor of it */
-    bool force; /* an existing file may be replaced */
+    const struct place *place;
+    int folder;            /* a descriptor of it, or -1 */
+    bool force;            /* an existing file may be replaced */
+    struct outlet *outlet; /* or NULL */
 };
 
 /* One file that arrives. */
@@ -42,27 +59,14 @@ struct arrival {
     bool ours;           /* the part is locked, and fit for use */
     bool spoiled;        /* the part is not to be kept */
     enum refusal failed; /* what an operation came to, with ... */
-    int error;           /* ... its errno, or 0 */
+    int error;           /* ... its errno, or 0 ... */
+    const char *why;     /* ... and words of its own, or NULL */
+    tn_err ended;        /* it was cut short, which is no refusal */
 };
 
 /* arrival_open -- an empty one, with its memory; false if there is none. */
 bool arrival_open(struct arrival *arrival, const struct store *store,
                   const struct offer *offer);
-
-/* arrival_begin -- open what OFFER names and fill in `at`. */
-void arrival_begin(void *arg);
-
-/* arrival_restart -- take from the beginning what cannot be gone on with. */
-void arrival_restart(void *arg);
-
-/* arrival_add -- the GOT bytes of the block. */
-void arrival_add(void *arg);
-
-/* arrival_finish -- all of it is here and right: give it its name. */
-void arrival_finish(void *arg);
-
-/* arrival_leave -- let go: a part stays, unless there is nothing in it that could be used. */
-void arrival_leave(void *arg);
 
 /* arrival_close -- free what arrival_open took. */
 void arrival_close(struct arrival *arrival);
@@ -70,7 +74,7 @@ void arrival_close(struct arrival *arrival);
 /* arrival_fail -- a call on files failed with the errno NUMBER. */
 void arrival_fail(struct arrival *arrival, int number);
 
-/* arrival_folder -- make the folder that OFFER names; at its end, its mode and time. */
+/* arrival_folder -- place_folder's `folder`, in folder.c. */
 void arrival_folder(void *arg);
 
 /* ---- path.c ---- */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outlet.c -- a file that is written to standard output while it arrives.
+ *
+ * Always true: `digest` is that of the first `written` bytes that standard output has
+ * taken, also after a session that was cut short in the midst of a block.
+ */
+#include "outlet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "background.h"
+
+static struct outlet *outlet_of(const struct arrival *arrival)
+{
+    return arrival->store->outlet;
+}
+
+static void refuse(struct arrival *arrival, enum refusal refusal, const char *why)
+{
+    arrival->failed = refusal;
+    arrival->why = why;
+}
+
+/* The digest goes with whoever writes, and comes back. */
+static void exchange_digests(struct outlet *outlet, struct arrival *arrival)
+{
+    struct digest *digest = outlet->digest;
+
+    outlet->digest = arrival->digest;
+    arrival->digest = digest;
+    outlet->busy = !outlet->busy;
+}
+
+/* Is standard output free for OFFER, or has its beginning? */
+static bool is_for(const struct outlet *outlet, const struct offer *offer)
+{
+    return !outlet->name ||
+           (outlet->size == offer->size && strcmp(outlet->name, offer->name) == 0);
+}
+
+static void begin(void *arg)
+{
+    struct arrival *arrival = arg;
+    const struct offer *offer = arrival->offer;
+    struct outlet *outlet = outlet_of(arrival);
+
+    if (outlet->busy) {
+        arrival->failed = REFUSED_BUSY;
+        return;
+    }
+    if (!is_for(outlet, offer)) {
+        refuse(arrival, REFUSED_EXISTS, "has another file already");
+        return;
+    }
+    if (outlet->name && !outlet->whole && offer->size == SIZE_UNKNOWN) {
+        refuse(arrival, REFUSED_EXISTS, "has a part already, and this cannot go on");
+        return;
+    }
+    exchange_digests(outlet, arrival);
+    arrival->ours = true;
+    arrival->size = arrival->at.offset = outlet->written;
+    arrival->at.whole = outlet->whole;
+    digest_now(arrival->digest, arrival->at.digest);
+}
+
+static void restart(void *arg)
+{
+    refuse(arg, REFUSED_EXISTS, "has something else already");
+}
+
+/* From here on standard output is for OFFER. */
+static bool claim(struct outlet *outlet, const struct offer *offer)
+{
+    if (!outlet->name)
+        outlet->name = strdup(offer->name);
+    outlet->size = offer->size;
+    return outlet->name;
+}
+
+static void add(void *arg)
+{
+    struct arrival *arrival = arg;
+    struct outlet *outlet = outlet_of(arrival);
+    size_t done;
+    tn_err err;
+
+    if (!claim(outlet, arrival->offer)) {
+        arrival_fail(arrival, ENOMEM);
+        return;
+    }
+    err = local_write(outlet->end, arrival->block, arrival->got, &done);
+    digest_add(arrival->digest, arrival->block, done);
+    outlet->written += done;
+    arrival->size += done;
+    if (err.kind == TN_CANCELED)
+        arrival->ended = err;
+    else if (tn_failed(err))
+        arrival_fail(arrival, err.code);
+}
+
+static void sync_file(void *arg)
+{
+    struct arrival *arrival = arg;
+
+    if (fsync(outlet_of(arrival)->end.fd))
+        arrival_fail(arrival, errno);
+}
+
+static void finish(void *arg)
+{
+    struct arrival *arrival = arg;
+    struct outlet *outlet = outlet_of(arrival);
+
+    if (!claim(outlet, arrival->offer)) /* of a file without a byte */
+        arrival_fail(arrival, ENOMEM);
+    else if (outlet->end.is_file)
+        arrival->ended = in_background(sync_file, arrival);
+    outlet->whole = !tn_failed(arrival->ended) && arrival->failed == REFUSED_NOT;
+}
+
+static void leave(void *arg)
+{
+    struct arrival *arrival = arg;
+
+    if (arrival->ours)
+        exchange_digests(outlet_of(arrival), arrival);
+    arrival->ours = false;
+}
+
+static void folder(void *arg)
+{
+    refuse(arg, REFUSED_NAME, "takes one file, no folder");
+}
+
+const struct place place_outlet = { .parks = true,
+                                    .called = "standard output",
+                                    .begin = begin,
+                                    .restart = restart,
+                                    .add = add,
+                                    .finish = finish,
+                                    .leave = leave,
+                                    .folder = folder };
+
+bool outlet_open(struct outlet *outlet)
+{
+    *outlet = (struct outlet){ .end = local_end(STDOUT_FILENO), .digest = digest_new() };
+    return outlet->digest;
+}
+
+void outlet_close(struct outlet *outlet)
+{
+    digest_free(outlet->digest);
+    free(outlet->name);
+    *outlet = (struct outlet){ 0 };
+}
