@@ -17,6 +17,7 @@ void begin(struct actor *me, struct attempt *attempt, const char *call)
     me->call = call;
     attempt->pipes = sigpipes_taken();
     attempt->start_ns = clock_ns();
+    attempt->start_tick_ns = tick_ns();
     attempt->line.used = 0;
     attempt->line.bytes[0] = '\0';
     (void)atomic_fetch_add(&me->entered, 1);
@@ -29,6 +30,8 @@ bool end(struct actor *me, struct attempt *attempt, ssize_t result)
 
     (void)atomic_fetch_add(&me->returned, 1);
     me->elapsed_ns = clock_ns() - attempt->start_ns;
+    if (me->elapsed_ns < tick_ns() - attempt->start_tick_ns)
+        me->elapsed_ns = tick_ns() - attempt->start_tick_ns;
     me->error = result < 0 ? error : 0;
     attempt->result = result;
     attempt->error = error;

@@ -10,7 +10,7 @@
 /* One call, being made. */
 struct attempt {
     unsigned pipes; /* SIGPIPEs this thread had taken before */
-    int64_t start_ns;
+    int64_t start_ns, start_tick_ns;
     ssize_t result;
     int error;
     struct text line;

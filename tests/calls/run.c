@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { JOBS_MAX = 8, CHILD_LIMIT_MS = 15000 };
+enum { JOBS_MAX = 8, CHILD_LIMIT_MS = 60000 };
 
 struct job {
     pid_t pid; /* 0 when the slot is free */
