@@ -98,9 +98,10 @@ struct actor {
     _Atomic unsigned returned; /* calls ended: in a call while they differ */
     _Atomic bool at_gate;
     _Atomic bool finished;
-    int64_t elapsed_ns;             /* of the last recorded call, by the clock that says more */
-    int error;                      /* errno of the last recorded call */
-    int silent;                     /* calls are made, and not recorded */
+    int64_t elapsed_ns;      /* of the last recorded call, by the clock that says more */
+    int error;               /* errno of the last recorded call */
+    int silent;              /* calls are made, and not recorded */
+    _Atomic unsigned alarms; /* a storm's, of the thread that it began */
     _Atomic unsigned interruptions; /* EINTRs of calls that were then made again */
 };
 
@@ -306,7 +307,7 @@ void skip(struct actor *me, const char *why);
 void label(struct actor *me, int fd, const char *name);
 void label_port(struct actor *me, in_port_t port, const char *name);
 
-/* Records whether the last call took at least AT_LEAST_NS, and not 10 s more. */
+/* Records whether the last call took at least AT_LEAST_NS, but for a tick, and not 10 s more. */
 void note_waited(struct actor *me, int64_t at_least_ns);
 /* Records BUF, escaped: of more than 40 bytes a sum. */
 void note_bytes(struct actor *me, const char *what, const void *buf, size_t size);

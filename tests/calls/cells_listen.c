@@ -82,15 +82,18 @@ static bool listener_make(struct actor *me, struct scene *scene)
     (void)close(plain);
     if (kind_is_unix(scene->script->kind))
         (void)unlink(((struct sockaddr_un *)(void *)&scene->address)->sun_path);
+    else /* but for the port, which may be another's now; it is where IPv6 has it, too */
+        ((struct sockaddr_in *)(void *)&scene->address)->sin_port = 0;
     scene->listener = calls->socket(
         scene->address.ss_family,
         scene->script->kind == KIND_UNIX_SEQ ? SOCK_SEQPACKET : SOCK_STREAM, 0);
     label(me, scene->listener, "listener");
-    return expect(me,
-                  calls->bind(scene->listener, (void *)&scene->address, scene->size) ==
-                          0 &&
-                      calls->listen(scene->listener, 1) == 0,
-                  "listen");
+    return expect(
+        me,
+        calls->bind(scene->listener, (void *)&scene->address, scene->size) == 0 &&
+            calls->listen(scene->listener, 1) == 0 &&
+            getsockname(scene->listener, (void *)&scene->address, &scene->size) == 0,
+        "listen");
 }
 
 static bool queue_client(struct actor *me, struct scene *scene)

@@ -66,8 +66,10 @@ static void caller(struct actor *me, void *arg)
 static void await_answer(struct actor *me, const struct script *script,
                          const struct pair *pair)
 {
-    if (script->state != STATE_CLOSED || (script->flags & MSG_MORE) != 0)
-        return; /* with MSG_MORE nothing has left yet */
+    bool more = (script->flags & MSG_MORE) != 0;
+
+    if (script->state != STATE_CLOSED || (more && script->kind == KIND_UDP))
+        return; /* a datagram never leaves then; TCP's bytes do, by a timer of 0.2 s */
     if (script->kind == KIND_UDP)
         (void)await_events(me, pair->near, POLLERR);
     else if (script->kind == KIND_TCP || script->kind == KIND_TCP6)

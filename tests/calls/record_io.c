@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND INT64_C(1000000000)
+#define SECOND         INT64_C(1000000000)
+#define STORM_TIME_OUT (10 * SECOND)
 
 static void open_line(struct actor *me, struct attempt *attempt, const char *call, int fd)
 {
@@ -402,8 +403,8 @@ void set_timeout(struct actor *me, int fd, int name, int64_t ns)
 {
     struct timeval limit;
 
-    if (me->run->storm && ns < SECOND) /* a signal has to come first */
-        ns = SECOND;
+    if (me->run->storm && ns < STORM_TIME_OUT) /* a signal has to come first */
+        ns = STORM_TIME_OUT;
     limit = (struct timeval){ .tv_sec = (time_t)(ns / SECOND),
                               .tv_usec = (suseconds_t)(ns / 1000 % 1000000) };
     (void)expect(

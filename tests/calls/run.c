@@ -31,6 +31,7 @@ struct job {
 /* ---- signals, in the child --------------------------------------------------------------- */
 
 static _Thread_local unsigned pipes_of_thread;
+static _Thread_local _Atomic unsigned *alarms_of_thread;
 static _Atomic unsigned taken[NSIG];
 static enum storm storm_now;
 
@@ -47,6 +48,8 @@ unsigned signals_taken(int signal_number)
 static void on_signal(int signal_number)
 {
     (void)atomic_fetch_add(&taken[signal_number], 1);
+    if (signal_number == SIGALRM && alarms_of_thread != NULL)
+        (void)atomic_fetch_add(alarms_of_thread, 1);
     if (signal_number == SIGPIPE)
         pipes_of_thread++;
 }
@@ -77,7 +80,7 @@ void handle_interrupting(void)
         (void)signal(SIGALRM, SIG_DFL);
 }
 
-void storm_begin(void)
+void storm_begin(struct actor *me)
 {
     struct itimerspec each = { .it_interval.tv_nsec = 1 * MS,
                                .it_value.tv_nsec = 1 * MS };
@@ -86,6 +89,7 @@ void storm_begin(void)
 
     if (storm_now == STORM_NONE)
         return;
+    alarms_of_thread = &me->alarms;
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
         (void)timer_settime(timer, 0, &each, NULL);

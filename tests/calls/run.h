@@ -25,7 +25,7 @@ struct result {
 bool run_all(const struct script_list *list, const struct way *const *ways, size_t count,
              int jobs, enum storm storm, struct result *results);
 
-/* The storm, for one thread: called by each way in the thread that makes the calls. */
-void storm_begin(void);
+/* The storm, for one thread: called by each way in the thread that makes ME's calls. */
+void storm_begin(struct actor *me);
 
 #endif /* CALLS_RUN_H */

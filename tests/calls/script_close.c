@@ -347,8 +347,8 @@ static void a_child_keeps_it_open(struct actor *me)
 /* close waits for a peer that does not read, and nobody else does. */
 static void linger_while_others_run(struct actor *me)
 {
-    const struct linger one = { .l_onoff = 1, .l_linger = 1 };
-    struct action action = { .row = ROW_CLOSE, .waited_ns = 1000 * (int64_t)MS };
+    const struct linger five = { .l_onoff = 1, .l_linger = 5 };
+    struct action action = { .row = ROW_CLOSE, .waited_ns = 5000 * (int64_t)MS };
     struct pair pair, others;
     struct actor *other;
 
@@ -356,7 +356,7 @@ static void linger_while_others_run(struct actor *me)
         !pair_open(me, KIND_UNIX, false, &others))
         return;
     action.fd = pair.near;
-    (void)do_setsockopt(me, pair.near, SOL_SOCKET, SO_LINGER, &one, sizeof(one));
+    (void)do_setsockopt(me, pair.near, SOL_SOCKET, SO_LINGER, &five, sizeof(five));
     other = start(me, "closer", act, &action);
     (void)watch(me, other);
     for (int i = 0; i < 3; i++) {

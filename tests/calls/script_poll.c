@@ -210,7 +210,7 @@ static void a_connection_waits(struct actor *me)
 {
     struct sockaddr_storage address;
     socklen_t size;
-    struct action action = { .row = ROW_POLL, .timeout_ms = 4000 };
+    struct action action = { .row = ROW_POLL, .timeout_ms = 15000 };
     int client = socket(AF_INET, SOCK_STREAM, 0);
     struct actor *other;
 

@@ -66,12 +66,12 @@ INTERRUPTED(poll_pipe, KIND_PIPE, ROW_POLL, 0)
 /* With a time-out on the socket nothing is restarted, whatever the handler says: signal(7). */
 static void recv_with_a_time_out_is_never_restarted(struct actor *me)
 {
-    interrupt_receive(me, KIND_TCP, ROW_RECV, 0, SIGUSR2, 4000 * (int64_t)MS);
+    interrupt_receive(me, KIND_TCP, ROW_RECV, 0, SIGUSR2, 15000 * (int64_t)MS);
 }
 
 static void read_with_a_time_out_is_never_restarted(struct actor *me)
 {
-    interrupt_receive(me, KIND_UNIX_DGRAM, ROW_READ, 0, SIGUSR2, 4000 * (int64_t)MS);
+    interrupt_receive(me, KIND_UNIX_DGRAM, ROW_READ, 0, SIGUSR2, 15000 * (int64_t)MS);
 }
 
 static void accept_interrupted(struct actor *me, int number, int64_t timeout_ns)
@@ -107,7 +107,7 @@ static void accept_is_restarted(struct actor *me)
 
 static void accept_with_a_time_out_is_never_restarted(struct actor *me)
 {
-    accept_interrupted(me, SIGUSR2, 4000 * (int64_t)MS);
+    accept_interrupted(me, SIGUSR2, 15000 * (int64_t)MS);
 }
 
 /* A TCP connect that waits for an answer: interrupted, it goes on in the kernel. */
@@ -155,7 +155,7 @@ static void connect_is_restarted(struct actor *me)
 
 static void connect_with_a_time_out_is_never_restarted(struct actor *me)
 {
-    connect_interrupted(me, SIGUSR2, 4000 * (int64_t)MS);
+    connect_interrupted(me, SIGUSR2, 15000 * (int64_t)MS);
 }
 
 static void send_interrupted(struct actor *me, enum kind kind, enum row row, int number,
@@ -190,7 +190,7 @@ static void send_is_restarted(struct actor *me)
 
 static void send_with_a_time_out_is_never_restarted(struct actor *me)
 {
-    send_interrupted(me, KIND_UNIX, ROW_SENDMSG, SIGUSR2, 4000 * (int64_t)MS);
+    send_interrupted(me, KIND_UNIX, ROW_SENDMSG, SIGUSR2, 15000 * (int64_t)MS);
 }
 
 static void write_pipe_is_interrupted(struct actor *me)

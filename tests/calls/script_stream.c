@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE = 1500 * 1000, PIECES_MOST = 1024 /* IOV_MAX */ };
+enum {
+    LARGE = 1500 * 1000,
+    LARGE_TTY = 100 * 1000, /* which hold 12 kB, and pass on 4 at a time */
+    PIECES_MOST = 1024      /* IOV_MAX */
+};
 
 /* ---- writing it all ------------------------------------------------------------------------- */
 
@@ -27,7 +31,7 @@ static void drain_and_count(struct actor *me, struct pair *pair, struct actor *w
 static void write_large(struct actor *me, enum kind kind, enum row row)
 {
     struct action action = { .row = row,
-                             .size = LARGE,
+                             .size = kind == KIND_TTY ? LARGE_TTY : LARGE,
                              .quiet_count = me->run->storm != STORM_NONE };
     struct actor *other;
     struct pair pair;

@@ -47,6 +47,14 @@ static bool is_settled(int fd)
     return queued == unsent;
 }
 
+/* A reader's own buffer is full (N_TTY_BUF_SIZE - 1): no worker makes room any more. */
+static bool tty_is_settled(int reader)
+{
+    int ready = 0;
+
+    return ioctl(reader, FIONREAD, &ready) == 0 && ready >= 4095;
+}
+
 /* Is nothing left on its way? */
 static bool is_sent(int fd)
 {
@@ -65,6 +73,8 @@ static bool fill_from(struct actor *me, const struct pair *pair, int fd)
     static const uint64_t eventfd_full = UINT64_MAX - 1;
     static char chunk[256 * 1024];
     bool tcp = pair->kind == KIND_TCP || pair->kind == KIND_TCP6;
+    bool tty = pair->kind == KIND_TTY;
+    int reader = fd == pair->near ? pair->far : pair->near;
     size_t size = tcp ? sizeof(chunk) : 1024;
     int64_t start_ns = clock_ns();
     unsigned refused = 0, round = 0;
@@ -73,13 +83,13 @@ static bool fill_from(struct actor *me, const struct pair *pair, int fd)
         return expect(me, put_now(pair, fd, &eventfd_full, 8) == 8, "fill the counter");
     memset(chunk, 'f', sizeof(chunk));
     /* what a terminal has taken moves on for a while, and a TCP window may open once more */
-    while (refused < (pair->kind == KIND_TTY ? 40 : 10)) {
+    while (refused < (tty ? 40 : 10)) {
         if (put_now(pair, fd, chunk, refused == 0 ? size : 1) > 0) {
             refused = 0;
         } else if (errno != EAGAIN) {
             return expect(me, false, "fill");
         } else {
-            refused += is_settled(fd) ? 1 : 0;
+            refused += (tty ? tty_is_settled(reader) : is_settled(fd)) ? 1 : 0;
             me->run->way->pause(round++);
         }
         if (clock_ns() - start_ns > (int64_t)LIMIT_MS * MS)

@@ -88,7 +88,7 @@ static void *thread_main(void *arg)
     struct actor *me = arg;
 
     me->tid = (pid_t)syscall(SYS_gettid);
-    storm_begin();
+    storm_begin(me);
     me->body(me, me->arg);
     atomic_store(&me->finished, true);
     return NULL;

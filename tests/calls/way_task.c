@@ -63,7 +63,7 @@ static bool task_run(struct actor *first, const char *driver)
 {
     const struct tn_loop_options options = { .driver = driver, .stack_size = 256 * 1024 };
 
-    storm_begin();
+    storm_begin(first);
     return !tn_failed(tn_run(task_main, first, &options));
 }
 

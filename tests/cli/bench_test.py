@@ -90,14 +90,14 @@ def tput_counts_what_is_acknowledged_both_ways_and_each_way():
 def tput_counts_nothing_that_still_waits_to_be_acknowledged():
     def lazy(conn, _):
         conn.recv(100)
-        conn.sendall(b"tenon-bench/1 ok\n")
         conns.append(conn)
+        conn.sendall(b"tenon-bench/1 ok\n")
         go_on.wait(LIMIT_S)
         conn.sendall(b"tenon-bench/1 got %d\n" % len(read_all(conn)))
 
     conns, go_on = [], threading.Event()
     with Service(lazy) as service:
-        process = start("bench", "tput", service.where, *SHORT, "--json")
+        process = start("bench", "tput", service.where, *SHORT, "--json", bufsize=0)
         parts = [json.loads(process.stdout.readline()) for _ in range(2)]
         counted = sum(part["out_rate"] * (part["to_ms"] - part["from_ms"]) / 1000 for part in parts)
         held = struct.unpack("i", fcntl.ioctl(conns[0], termios.FIONREAD, bytes(4)))[0]
@@ -107,13 +107,25 @@ def tput_counts_nothing_that_still_waits_to_be_acknowledged():
         assert process.returncode == 0 and json.loads(out.splitlines()[-1])["ev"] == "result", err
 
 
+def until(what, *args):
+    """The result of a bench that is stopped once an interval tells of WHAT, however late."""
+    process = start("bench", *args, "--warmup", "0", "--duration", f"{LIMIT_S}s",
+                    "--interval", "100ms", "--json", bufsize=0)
+    while not json.loads(process.stdout.readline())[what]:
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = collect(process, LIMIT_S)
+    assert process.returncode == 0, err
+    return check(json.loads(out.splitlines()[-1]))
+
+
 @test
 def tput_needs_no_tenon_at_the_other_end():
     with Server("serve", "discard", "127.0.0.1:0") as server:
         result = result_of(bench("tput", server.addr, "--plain"))
         assert closes(server, 1)[0]["in"] >= result["out"] > 0
     with Server("serve", "chargen", "127.0.0.1:0") as server:
-        assert result_of(bench("tput", server.addr, "--plain", "-R"))["in"] > 0
+        assert until("in_rate", "tput", server.addr, "--plain", "-R")["in"] > 0
     with Server("serve", "echo", "127.0.0.1:0") as server:
         assert result_of(bench("rr", server.addr, "--plain"))["count"] > 0
 
@@ -175,7 +187,7 @@ def stalled(*args):
     """The result of a run in whose middle the server stops for a second."""
     with peer() as server:
         process = start("bench", *args, server.addr, "--warmup", "0", "--duration", "3500ms",
-                        "--interval", "500ms", "--json")
+                        "--interval", "500ms", "--json", bufsize=0)
         assert b'"interval"' in process.stdout.readline()
         os.kill(server.process.pid, signal.SIGSTOP)
         time.sleep(1)  # this is the stall that has to be seen
@@ -229,7 +241,7 @@ def local_ports_that_run_out_are_told_and_are_in_no_latency():
               "echo 0 >/proc/sys/net/ipv4/tcp_tw_reuse && "
               "{ \"$0\" serve discard 127.0.0.1:9 2>/dev/null & pid=$!; "
               "until \"$0\" -z 127.0.0.1 9 2>/dev/null; do :; done; "
-              "\"$0\" bench cps 127.0.0.1:9 -c 2 --warmup 0 --duration 500ms --json; code=$?; "
+              "\"$0\" bench cps 127.0.0.1:9 -c 40 --warmup 0 --duration 500ms --json; code=$?; "
               "kill $pid; exit $code; }")
     done = subprocess.run(["unshare", "-n", "sh", "-c", script, os.path.abspath(TENON)],
                           capture_output=True, timeout=LIMIT_S, check=False)
@@ -257,7 +269,10 @@ def too_slow_a_server_and_too_few_intervals_are_told():
             conn.sendall(b"+PONG\r\n")
 
     with Service(slow) as service:
-        events = bench("load", service.where, "-c", "1", "--rate", "1k", *PING)
+        while True:  # of few, from a service that was held up, the means say nothing
+            events = bench("load", service.where, "-c", "1", "--rate", "1k", *PING)
+            if result_of(events)["count"] >= 5:
+                break
         assert "the rate was not kept" in warnings_of(events), events
         assert "too few for tenon compare" in warnings_of(events), events
         assert result_of(events)["mean_us"] > 2 * result_of(events)["uncorrected_mean_us"], events
@@ -266,7 +281,8 @@ def too_slow_a_server_and_too_few_intervals_are_told():
 @test
 def an_interrupt_gives_the_figures_so_far():
     with peer() as server:
-        process = start("bench", "rr", server.addr, "--warmup", "0", "--interval", "100ms", "--json")
+        process = start("bench", "rr", server.addr, "--warmup", "0", "--interval", "100ms", "--json",
+                        bufsize=0)  # no part of a second line is kept from `collect`
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = collect(process, LIMIT_S)

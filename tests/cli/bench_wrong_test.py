@@ -87,8 +87,12 @@ def silence_is_a_failure():
     patience = ("--idle-timeout", "200ms")
     fails(answer_with(lambda conn: conn.recv(1)), 10, "had no answer within 0.2 s", more=patience,
           times=SHORT)
-    fails(answer_with(lambda conn: (conn.sendall(b"+PO"), conn.recv(1)), good=2), 10,
-          "1 of 1 connections had no answer", more=patience, times=SHORT)
+
+    def one_of_two(conn, number):
+        while conn.recv(100):
+            conn.sendall(b"+PONG\r\n" if number % 2 else b"+PO")
+    fails(one_of_two, 10, "of 2 connections had no answer", args=("rr", "-c", "2"), more=patience,
+          times=SHORT)
 
 
 @test
@@ -110,7 +114,9 @@ def a_receipt_for_fewer_bytes_than_were_sent_is_no_figure():
     def greedy(conn, _):
         conn.recv(100)
         conn.sendall(b"tenon-bench/1 ok\n")
-        got = len(read_all(conn))
+        got = 0
+        while piece := conn.recv(1 << 20):
+            got += len(piece)
         conn.sendall(b"tenon-bench/1 got %d\n" % (got - 1))
     fails(greedy, 10, "the peer's receipt is wrong", args=("tput",), question=(), times=SHORT)
 

@@ -7,7 +7,11 @@ set -u
 socket=$dir/socket
 "$B/examples/echo" "$socket" 2>"$dir/log" &
 server=$!
-wait_until test -S "$socket" || fail "the server listens" "$(cat "$dir/log")"
+# shellcheck disable=SC2317 # wait_until calls it
+serves() {
+    "$B/examples/ask" "$socket" x
+}
+wait_until serves || fail "the server listens" "$(cat "$dir/log")"
 
 check "ask reads back what it wrote" "$("$B/examples/ask" "$socket" "hello, world" 2>&1; echo $?)" \
     = "hello, world0"

@@ -110,11 +110,19 @@ def only_what_is_there_is_answered():
 @test
 def those_who_ask_nothing_hold_up_nobody():
     with Target() as target, Measured(target) as relay:
-        conns = [socket.create_connection(("127.0.0.1", relay.http_port)) for _ in range(30)]
+        def come():
+            try:
+                return socket.create_connection(("127.0.0.1", relay.http_port))
+            except ConnectionResetError:
+                return None  # one too many, before connect(2) had returned
+
+        conns = [come() for _ in range(30)]
+        assert None not in conns[:16], conns
         assert relay.ask(b"still there") == b"still there"
-        conns[-1].settimeout(LIMIT_S)
-        assert ends_in_reset(conns[-1])[0] == b""  # one too many at once
-        for conn in conns:
+        if conns[-1]:
+            conns[-1].settimeout(LIMIT_S)
+            assert ends_in_reset(conns[-1])[0] == b""
+        for conn in filter(None, conns):
             conn.close()
 
         def answers():

@@ -93,11 +93,12 @@ def jitter_spreads_latency_and_keeps_the_order():
 
 @test
 def latency_holds_back_the_end_too_and_a_stream_is_as_fast_as_ever():
-    with Target() as target, Relay(target, options=("--fault", "latency=50ms")) as relay:
+    with Target() as target, Relay(target, options=("--fault", "latency=500ms")) as relay:
+        sent = pattern(16_000_000)
         begin = time.monotonic()
-        assert relay.ask(pattern(16_000_000)) == pattern(16_000_000)
-        took = time.monotonic() - begin
-        assert 0.1 <= took < 5 * SCALE, took  # not 50 ms for each piece
+        assert relay.ask(sent) == sent
+        assert time.monotonic() - begin >= 1
+        # Nor 500 ms for each piece: there are 244 at least, which is beyond a test's limit.
 
 
 @test
@@ -142,11 +143,11 @@ def slices_come_apart():
 
 @test
 def resets_strike_the_share_of_clients_that_was_asked_for():
-    for share, least, most in ((0, 0, 0), (100, 40, 40), (50, 8, 32)):
+    for share, least, most in ((0, 0, 0), (100, 100, 100), (50, 25, 75)):
         with Target(is_reset) as target, \
                 Relay(target, options=("--fault", f"up:reset@{share}%")) as relay:
             struck = 0
-            for _ in range(40):
+            for _ in range(100):
                 with relay.connect() as conn:
                     try:
                         conn.sendall(bytes(100_000))
@@ -155,7 +156,7 @@ def resets_strike_the_share_of_clients_that_was_asked_for():
                         pass
                     struck += is_reset(conn)
             assert least <= struck <= most, (share, struck)
-            wait_for(lambda: len(relay.closes()) == 40, "the closes")
+            wait_for(lambda: len(relay.closes()) == 100, "the closes")
             assert sum(event["reason"] == "fault" for event in relay.closes()) == struck
 
 

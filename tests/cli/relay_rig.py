@@ -20,12 +20,13 @@ class Target:
     """A server for many clients, each served by SCRIPT(conn) in a thread of its own.
 
     Without a script it echoes each client's bytes once the client has ended.  SERVED counts
-    the clients that have come.
+    the clients that have come.  It listens on the socket BOUND if there is one.
     """
 
-    def __init__(self, script=None, port=0):
+    def __init__(self, script=None, bound=None):
         self.script, self.served, self.errors = script or self.late_echo, 0, []
-        self.socket = socket.create_server(("127.0.0.1", port), backlog=256)
+        self.socket = bound or socket.create_server(("127.0.0.1", 0))
+        self.socket.listen(256)
         self.port = self.socket.getsockname()[1]
         self.where = f"127.0.0.1:{self.port}"
         self.conns, self.lock = [], threading.Lock()
