@@ -38,7 +38,7 @@ static void exchange_digests(struct outlet *outlet, struct arrival *arrival)
 /* Is standard output free for OFFER, or has its beginning? */
 static bool is_for(const struct outlet *outlet, const struct offer *offer)
 {
-    return !outlet->name ||
+    return !outlet->begun ||
            (outlet->size == offer->size && strcmp(outlet->name, offer->name) == 0);
 }
 
@@ -56,7 +56,7 @@ static void begin(void *arg)
         refuse(arrival, REFUSED_EXISTS, "has another file already");
         return;
     }
-    if (outlet->name && !outlet->whole && offer->size == SIZE_UNKNOWN) {
+    if (outlet->begun && !outlet->whole && offer->size == SIZE_UNKNOWN) {
         refuse(arrival, REFUSED_EXISTS, "has a part already, and this cannot go on");
         return;
     }
@@ -73,12 +73,13 @@ static void restart(void *arg)
 }
 
 /* From here on standard output is for OFFER. */
-static bool claim(struct outlet *outlet, const struct offer *offer)
+static void claim(struct outlet *outlet, const struct offer *offer)
 {
-    if (!outlet->name)
-        outlet->name = strdup(offer->name);
+    if (outlet->begun)
+        return;
+    outlet->begun = true;
     outlet->size = offer->size;
-    return outlet->name;
+    memcpy(outlet->name, offer->name, sizeof(offer->name));
 }
 
 static void add(void *arg)
@@ -88,10 +89,7 @@ static void add(void *arg)
     size_t done;
     tn_err err;
 
-    if (!claim(outlet, arrival->offer)) {
-        arrival_fail(arrival, ENOMEM);
-        return;
-    }
+    claim(outlet, arrival->offer);
     err = local_write(outlet->end, arrival->block, arrival->got, &done);
     digest_add(arrival->digest, arrival->block, done);
     outlet->written += done;
@@ -115,9 +113,8 @@ static void finish(void *arg)
     struct arrival *arrival = arg;
     struct outlet *outlet = outlet_of(arrival);
 
-    if (!claim(outlet, arrival->offer)) /* of a file without a byte */
-        arrival_fail(arrival, ENOMEM);
-    else if (outlet->end.is_file)
+    claim(outlet, arrival->offer); /* of a file without a byte */
+    if (outlet->end.is_file)
         arrival->ended = in_background(sync_file, arrival);
     outlet->whole = !tn_failed(arrival->ended) && arrival->failed == REFUSED_NOT;
 }
@@ -147,8 +144,13 @@ const struct place place_outlet = { .parks = true,
 
 bool outlet_open(struct outlet *outlet)
 {
-    *outlet = (struct outlet){ .end = local_end(STDOUT_FILENO), .digest = digest_new() };
-    return outlet->digest;
+    *outlet = (struct outlet){ .end = local_end(STDOUT_FILENO),
+                               .name = malloc(NAME_MOST + 1),
+                               .digest = digest_new() };
+    if (outlet->name && outlet->digest)
+        return true;
+    outlet_close(outlet);
+    return false;
 }
 
 void outlet_close(struct outlet *outlet)

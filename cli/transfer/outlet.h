@@ -15,7 +15,8 @@ struct outlet {
     struct local end;
     bool busy;     /* a session writes */
     bool whole;    /* all of the file is written, and was what the sender has */
-    char *name;    /* of the file that it is for, from its first byte on; NULL: any */
+    bool begun;    /* it is for the file of `name` and `size`, from its first byte on */
+    char *name;    /* NAME_MOST + 1 bytes */
     uint64_t size; /* as offered, or SIZE_UNKNOWN */
     uint64_t written;
     struct digest *digest; /* of that; while a session writes, that of its arrival */
