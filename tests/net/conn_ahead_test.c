@@ -304,7 +304,7 @@ TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
     struct tn_conn *conns[3] = { NULL };
     struct taker taker;
     tn_addr addr;
-    struct tn_listener *listener = listening("127.0.0.1:0", &addr);
+    struct tn_listener *listener = listening("127.77.0.1:0", &addr); /* its own host */
     int fds[3];
     pid_t child;
     char byte = 0;
@@ -404,7 +404,7 @@ static tn_err accept_one_of_three(void *arg)
     struct taker taker;
 
     (void)arg;
-    outside.listener = listening("127.0.0.1:0", &outside.addr);
+    outside.listener = listening("127.77.0.1:0", &outside.addr);
     taker_start(&taker, outside.listener, 1, &conn);
     for (int i = 0; i < 3; i++)
         outside.fds[i] = raw_connect(&outside.addr);

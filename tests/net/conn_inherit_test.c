@@ -46,7 +46,8 @@ TEST_IN_TASK(a_program_that_is_executed_inherits_no_connection)
 
     assert_ok(tn_listen(&listener, "127.0.0.1:0", NULL));
     assert_inherited_as_before(before);
-    assert_ok(tn_listen(&unix_listener, "unix:@tenon-inherit-test", NULL));
+    (void)snprintf(where, sizeof(where), "unix:@tenon-inherit-%d", (int)getpid());
+    assert_ok(tn_listen(&unix_listener, where, NULL));
     assert_inherited_as_before(before);
     addr = tn_listener_addr(listener);
     assert_ok(tn_dial(&dialled, tn_addr_text(&addr, where, sizeof(where)), NULL,

@@ -167,7 +167,7 @@ TEST_IN_TASK(one_address_is_not_the_wildcard)
 
 TEST_IN_TASK(an_address_in_use_is_said_to_be)
 {
-    struct tn_listener *listener = listening("127.0.0.1:0", NULL);
+    struct tn_listener *listener = listening("127.77.0.1:0", NULL); /* its own host */
     struct tn_listener *second = (void *)&second;
     tn_addr addr = tn_listener_addr(listener);
     char text[TN_ADDR_TEXT];

@@ -261,14 +261,19 @@ static inline void raw_hearing(int fd)
         setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)), 0);
 }
 
-/* An address of this host where nobody listens. */
+/* An address of this host where nobody listens: of IPv4 one at which no test does. */
 static inline tn_addr nobody(sa_family_t family)
 {
+    struct sockaddr_in in;
     tn_addr addr;
     int fd = raw_listen(family, &addr);
 
     close(fd);
-    return addr;
+    if (family != AF_INET)
+        return addr;
+    memcpy(&in, addr.as.bytes, sizeof(in));
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (66U << 16)); /* 127.66.0.1 */
+    return tn_addr_from((struct sockaddr *)&in, sizeof(in));
 }
 
 /* A listener whose queue is full: what dials it now is not answered. */

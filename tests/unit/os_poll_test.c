@@ -81,37 +81,35 @@ static unsigned turns_of_waiting(struct os_driver *driver)
 }
 
 /* A ring tells of POLLRDHUP though nobody asked. */
-static void wait_for_room_behind_an_end(int fds[2])
+static void wait_for_room_behind_an_end(void (*open_pair)(int *))
 {
     struct os_driver *driver = rig_open();
     struct rig_poll poll;
+    int fds[2];
 
-    rig_fill(fds[0]);
-    assert_errno(os_shutdown(&os_linux, fds[1], SHUT_WR), 0);
-    rig_arm_poll(driver, &poll, fds[0], POLLOUT);
-    assert_in_range(turns_of_waiting(driver), 1, 20);
-    assert_int_equal(poll.answers, 0);
-    rig_drain(fds[1]);
-    TURN_UNTIL(driver, poll.answers == 1);
-    assert_int_equal(poll.poll.result, POLLOUT);
-
-    rig_fill(fds[0]);
-    rig_arm_poll(driver, &poll, fds[0], POLLOUT);
-    assert_in_range(turns_of_waiting(driver), 1, 20);
-    rig_end(driver, &poll.poll.event);
-    assert_int_equal(poll.poll.result, -ECANCELED);
-    rig_close_pair(fds);
+    for (int canceled = 0; canceled < 2; canceled++) {
+        open_pair(
+            fds); /* anew: one that was drained gets room by late acknowledgements */
+        rig_fill(fds[0]);
+        assert_errno(os_shutdown(&os_linux, fds[1], SHUT_WR), 0);
+        rig_arm_poll(driver, &poll, fds[0], POLLOUT);
+        assert_in_range(turns_of_waiting(driver), 1, 20);
+        assert_int_equal(poll.answers, 0);
+        if (canceled)
+            rig_end(driver, &poll.poll.event);
+        else
+            rig_drain(fds[1]);
+        TURN_UNTIL(driver, poll.answers == 1);
+        assert_int_equal(poll.poll.result, canceled ? -ECANCELED : POLLOUT);
+        rig_close_pair(fds);
+    }
     os_driver_close(driver);
 }
 
 TEST_ON_DRIVERS(a_poll_for_room_sleeps_although_the_peer_has_ended_its_side)
 {
-    int fds[2];
-
-    rig_pair(fds);
-    wait_for_room_behind_an_end(fds);
-    rig_tcp_pair(fds);
-    wait_for_room_behind_an_end(fds);
+    wait_for_room_behind_an_end(rig_pair);
+    wait_for_room_behind_an_end(rig_tcp_pair);
 }
 
 TEST_ON_DRIVERS(what_is_ready_at_once_does_not_keep_others_from_their_answers)
