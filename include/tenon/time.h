@@ -58,8 +58,9 @@ TN_API int64_t tn_now(void);
 
 /*
  * tn_in -- the point LENGTH nanoseconds from now, never an earlier one; for a second or
- * more up to 10 ms later (a cheaper clock serves).  A length of zero or less is now; one
- * too far off to be a point is TN_NEVER.
+ * more up to 10 ms later (a cheaper clock serves), and earlier by as much as the system's
+ * ticks are held up beyond that (a stalled virtual machine).  A length of zero or less is
+ * now; one too far off to be a point is TN_NEVER.
  */
 TN_API tn_deadline tn_in(int64_t length);
 
