@@ -58,9 +58,9 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon send --token @key host:9000 big.iso", "over a network: both know a token",
         NULL },
       "Exit 0 means that the receiver has each file whole, has compared its SHA-256 and has "
-      "it on the disk (fsync) or, with recv -, standard output has taken it. Names, permissions and times are kept. When the connection "
-      "breaks it is made again, and sending goes on where the receiver's part ends. Files "
-      "that the receiver has already are not sent again. Without a FILE, or for -, standard "
+      "it on the disk (fsync) or, with recv -, standard output has taken it. Names, "
+      "permissions and times are kept. When the connection breaks it is made again, and "
+      "sending goes on where the receiver's part ends. Files that the receiver has already are not sent again. Without a FILE, or for -, standard "
       "input is sent; from a pipe it cannot be resumed. Links within folders are left out, "
       "and then the exit code is 1. The format is described in docs/transfer.md." },
     { "recv", VERB_RECV, recv_main,
@@ -78,9 +78,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
       "Without -k it is over after one sender's session, and one whose connection broke is "
       "waited for, 60 seconds or --idle-timeout; with -k it goes on until Ctrl-C. With - one "
       "file goes to standard output as it comes, before its SHA-256 is known: exit 0 says that "
-      "it was right, and the sender's, that standard output has taken all of it (if that is a "
-      "file, it is on the disk). A sender whose connection broke goes on behind what is "
-      "written." },
+      "it was right, and that standard output has taken all of it (if that is a file, it is on "
+      "the disk). A sender whose connection broke goes on behind what is written." },
     { "wait", VERB_WAIT, wait_main,
       "until addresses accept; then run a program",
       { "wait [OPTION]... ADDRESS... [-- PROGRAM [ARG]...]", NULL },

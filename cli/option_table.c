@@ -145,8 +145,8 @@ const struct option option_table[] = {
     { 'N', "shutdown", NULL, OPTION_FLAG, TALK, FIELD(end_at_eof), 0,
       "taken for nc's sake: it is always so",
       "The end of input is always passed on as the end of our side." },
-    { 0, "max-time", "TIME", OPTION_DURATION, TALK_OR_TIME | KNOCKS | VERB_EXPLAIN | VERB_DEMO | VERB_CTL,
-      FIELD(max_time), 0,
+    { 0, "max-time", "TIME", OPTION_DURATION,
+      TALK_OR_TIME | KNOCKS | VERB_EXPLAIN | VERB_DEMO | VERB_CTL, FIELD(max_time), 0,
       "stop after 2s, 500ms, 1m: exit 5, 9 or 11",
       "Exit 5, or 9 if not all bytes were acknowledged by then; wait: 11. A server drains "
       "then, as after Ctrl-C. ctl waits for each answer so long, 10 seconds unless told "

@@ -82,22 +82,66 @@ static void claim(struct outlet *outlet, const struct offer *offer)
     memcpy(outlet->name, offer->name, sizeof(offer->name));
 }
 
+struct writing {
+    struct arrival *arrival;
+    size_t done;
+};
+
+static tn_err write_task(void *arg)
+{
+    struct writing *writing = arg;
+    const struct arrival *arrival = writing->arrival;
+
+    return local_write(outlet_of(arrival)->end, arrival->block, arrival->got,
+                       &writing->done);
+}
+
+/*
+ * Wait for TASK, which writes, as long as something moves and the session may last; then
+ * end it.  Returns what ended the wait, with what came of the writing in *RESULT.
+ */
+static tn_err wait_for_writing(struct tn_task *task, const struct writing *writing,
+                               tn_err *result)
+{
+    const struct arrival *arrival = writing->arrival;
+    size_t seen;
+    tn_err err;
+
+    do {
+        seen = writing->done;
+        err = tn_join(&task, result, tn_sooner(arrival->deadline, tn_in(arrival->idle)));
+    } while (err.kind == TN_DEADLINE && tn_left(arrival->deadline) > 0 &&
+             writing->done > seen);
+    if (tn_failed(err)) {
+        tn_cancel(task);
+        tn_ignore(tn_join(&task, result, tn_shielded(INT64_MAX))); /* it is canceled */
+    }
+    return err;
+}
+
 static void add(void *arg)
 {
     struct arrival *arrival = arg;
     struct outlet *outlet = outlet_of(arrival);
-    size_t done;
-    tn_err err;
+    struct tn_task_options options = { .name = "output" };
+    struct writing writing = { .arrival = arrival };
+    struct tn_task *task = NULL;
+    tn_err result = tn_ok();
+    tn_err err = tn_go(NULL, write_task, &writing, &options, &task);
 
-    claim(outlet, arrival->offer);
-    err = local_write(outlet->end, arrival->block, arrival->got, &done);
-    digest_add(arrival->digest, arrival->block, done);
-    outlet->written += done;
-    arrival->size += done;
-    if (err.kind == TN_CANCELED)
-        arrival->ended = err;
+    if (!tn_failed(err)) {
+        claim(outlet, arrival->offer);
+        err = wait_for_writing(task, &writing, &result);
+    }
+    digest_add(arrival->digest, arrival->block, writing.done);
+    outlet->written += writing.done;
+    arrival->size += writing.done;
+    if (err.kind == TN_DEADLINE && tn_left(arrival->deadline) > 0)
+        refuse(arrival, REFUSED_FILE, "takes nothing any more");
     else if (tn_failed(err))
-        arrival_fail(arrival, err.code);
+        arrival->ended = err;
+    else if (tn_failed(result))
+        arrival_fail(arrival, result.code);
 }
 
 static void sync_file(void *arg)

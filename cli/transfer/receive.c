@@ -174,6 +174,8 @@ static tn_err receive_offer(struct session *session, struct head head)
         arrival_close(&arrival);
         return tn_err_user(TN_LIMIT, 0);
     }
+    arrival.deadline = session->wire.deadline;
+    arrival.idle = session->wire.idle;
     err = session->offer.kind == KIND_FILE ? receive_file(session, &arrival)
                                            : receive_folder(session, &arrival);
     if (place->parks || tn_failed(in_background(place->leave, &arrival)))

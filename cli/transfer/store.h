@@ -25,9 +25,8 @@ struct place {
     void (*restart)(void *arg); /* take from the beginning what cannot be gone on with */
     void (*add)(void *arg);     /* hash and write a block */
     void (*finish)(void *arg);  /* all of it is here and right: keep it, for good */
-    void (*leave)(
-        void *arg); /* at any time: let go; what came stays for a later session */
-    void (*folder)(void *arg); /* make the one offered; at its end, its mode and time */
+    void (*leave)(void *arg);   /* at any time: let go, and keep what came for later */
+    void (*folder)(void *arg);  /* make the one offered; at its end, its mode and time */
 };
 
 /*
@@ -54,14 +53,16 @@ struct arrival {
     int folder; /* that the file is in */
     int fd;     /* of the part, or of the whole file */
     char last[256], part[PART_NAME_SIZE];
-    struct at at;        /* begin's finding */
-    uint64_t size;       /* that has arrived, the digest's too */
-    bool ours;           /* the part is locked, and fit for use */
-    bool spoiled;        /* the part is not to be kept */
-    enum refusal failed; /* what an operation came to, with ... */
-    int error;           /* ... its errno, or 0 ... */
-    const char *why;     /* ... and words of its own, or NULL */
-    tn_err ended;        /* it was cut short, which is no refusal */
+    tn_deadline deadline; /* the session's, and how long ... */
+    int64_t idle;         /* ... nothing may move: for a place that parks */
+    struct at at;         /* begin's finding */
+    uint64_t size;        /* that has arrived, the digest's too */
+    bool ours;            /* the part is locked, and fit for use */
+    bool spoiled;         /* the part is not to be kept */
+    enum refusal failed;  /* what an operation came to, with ... */
+    int error;            /* ... its errno, or 0 ... */
+    const char *why;      /* ... and words of its own, or NULL */
+    tn_err ended;         /* it was cut short, which is no refusal */
 };
 
 /* arrival_open -- an empty one, with its memory; false if there is none. */

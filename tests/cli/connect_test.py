@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tenon connect: what it delivers, how it ends, and what its exit code means."""
+import contextlib
 import fcntl
 import os
 import pty
@@ -604,10 +605,9 @@ def s_and_p_choose_the_local_address():
         read_all(conn)
         return conn.getpeername()
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Peer(script) as peer:
+    with socket.socket() as taken, Peer(script) as peer:  # so that nobody else takes that port
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
         expect(tenon(*peer.words, "-s", "127.0.0.2", "-p", port), 0)
     assert peer.result == ("127.0.0.2", port)
 
@@ -631,13 +631,28 @@ def options_may_stand_in_the_address():
 
 @test
 def z_tells_which_ports_accept():
-    with Peer() as peer:
-        expect(tenon("-z", *peer.words), 0)
-        low, high = max(1, peer.port - 2), min(65535, peer.port + 2)
-        result = tenon("-zv", "127.0.0.1", f"{low}-{high}")
+    with contextlib.ExitStack() as stack:
+        low, middle, _ = three_in_a_row(stack)  # a knock at others' ports would be their client
+        port = low.getsockname()[1] + 1
+        expect(tenon("-z", "127.0.0.1", port), 4, "connection refused")
+        middle.listen()
+        expect(tenon("-z", "127.0.0.1", port), 0)
+        result = tenon("-zv", "127.0.0.1", f"{port - 1}-{port + 1}")
         assert result.code == 0
-        assert f"tcp 127.0.0.1:{peer.port}: open" in result.err
-    expect(tenon("-z", *peer.words), 4, "connection refused")
+        assert f"tcp 127.0.0.1:{port}: open" in result.err
+
+
+def three_in_a_row(stack):
+    """Sockets bound to three ports that follow each other; STACK closes them."""
+    while True:
+        socks = [stack.enter_context(socket.socket()) for _ in range(3)]
+        socks[0].bind(("127.0.0.1", 0))
+        try:
+            for i in (1, 2):
+                socks[i].bind(("127.0.0.1", socks[0].getsockname()[1] + i))
+            return socks
+        except (OSError, OverflowError):  # one of them is taken
+            pass
 
 
 @test

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 
-from rig import LIMIT_S, TENON, Peer, expect, pattern, read_all, run, tenon, test, wait_for
+from rig import LIMIT_S, TENON, Peer, expect, pattern, read_all, run, tenon, test
 
 # A line for socat, ours, and what is said beside it: notes, or "!" and what is missing.
 LINES = [
@@ -96,8 +96,8 @@ def our_line_does_what_socats_would():
             subprocess.run(line, shell=True, check=True, timeout=LIMIT_S)
         assert peer.result == data
         line = ours(f"UNIX-LISTEN:{folder}/socket SYSTEM:'echo \"got $(wc -c)\"'")
-        with subprocess.Popen(["sh", "-c", f"exec {line}"], stderr=subprocess.DEVNULL) as server:
-            wait_for(lambda: os.path.exists(f"{folder}/socket"), "the socket")
+        with subprocess.Popen(["sh", "-c", f"exec {line}"], stderr=subprocess.PIPE) as server:
+            assert server.stderr.readline().startswith(b"tenon: listening on")  # not only bound
             assert tenon(f"unix:{folder}/socket", stdin=data).out == b"got 100000\n"
             assert server.wait(LIMIT_S) == 0
 

@@ -11,8 +11,8 @@ import contextlib
 import json
 import os
 import random
+import select
 import socket
-import subprocess
 import tempfile
 
 from rig import (LIMIT_S, Peer, expect, knows_that_it_ended, pattern, queued, read_all, reset, run,
@@ -187,10 +187,15 @@ def q_that_is_over_before_our_output_has_taken_all_is_no_success():
             while True:
                 conn.sendall(pattern(100_000))
 
-    with Peer(floods) as peer, start(*peer.words, "-q", "200ms", stdin=subprocess.DEVNULL) as process:
-        code = process.wait(LIMIT_S)  # its output is a pipe that nobody reads
+    read_end, write_end = os.pipe()  # its output, which nobody reads
+    with Peer(floods) as peer, start(*peer.words, "-q", "200ms", stdout=write_end) as process:
+        wait_for(lambda: not select.select([], [write_end], [], 0)[1], "a full pipe", process)
+        process.stdin.close()  # from now on
+        code = process.wait(LIMIT_S)
         said = process.stderr.read().decode()
         assert code == 5 and "bytes not yet put out" in said, (code, said)
+    os.close(read_end)
+    os.close(write_end)
 
 
 @test

@@ -97,8 +97,7 @@ def latency_holds_back_the_end_too_and_a_stream_is_as_fast_as_ever():
         sent = pattern(16_000_000)
         begin = time.monotonic()
         assert relay.ask(sent) == sent
-        assert time.monotonic() - begin >= 1
-        # Nor 500 ms for each piece: there are 244 at least, which is beyond a test's limit.
+        assert 1 <= time.monotonic() - begin < 60  # 500 ms for each piece would be 122 s at least
 
 
 @test

@@ -12,8 +12,8 @@ import subprocess
 import tempfile
 import time
 
-from rig import (LIMIT_S, TENON, Peer, Server, Skip, expect, pattern, read_all, reset, run, start, tenon,
-                 test)
+from rig import (LIMIT_S, TENON, Peer, Server, Skip, expect, free_port, pattern, read_all, reset, run,
+                 start, tenon, test)
 from schema import check
 
 def read_and_reset(conn):
@@ -93,8 +93,9 @@ def a_transfer_is_told_on_both_sides():
         assert [event["ev"] for event in events] == ["listening", "accept", "file", "transfer"]
         size = os.path.getsize("docs/design.md")
         assert events[2]["size"] == events[2]["moved"] == events[3]["bytes"] == size
-        port = server.port
+    nobody, port = free_port()
     result = tenon("send", "--json", "--retries", "1", f"127.0.0.1:{port}", "docs/design.md")
+    nobody.close()
     assert [check(event)["ev"] for event in result.objects()] == ["retry", "error", "transfer"]
     assert not any(event["ok"] for event in result.objects()) and result.code == 4
 

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 
-from rig import LIMIT_S, Server, collect, expect, pattern, run, start, tenon, test
-from transfer_peer import Gatekeeper, Speaker, refusal, sha
+from rig import LIMIT_S, SCALE, Server, collect, expect, pattern, run, start, tenon, test
+from transfer_peer import Gatekeeper, Speaker, refusal, sha, strace
 
 DATA = pattern(3_000_000)
 NO_SIZE = (1 << 64) - 1
@@ -30,6 +31,16 @@ def speaker(server):
     """Somebody who speaks the format by hand, greeted."""
     one = Speaker(server.connect())
     one.greet()
+    return one
+
+
+def begun(server, size, data):
+    """A speaker that has sent DATA of the file that it offers, which has SIZE."""
+    one = speaker(server)
+    one.offer(b"file", size)
+    assert one.at() == (False, 0, sha(b""))
+    one.go(0)
+    one.send("D", data)
     return one
 
 
@@ -128,11 +139,7 @@ def what_cannot_follow_is_refused_and_nothing_of_it_is_written():
             (2000, from_the_beginning, 4, "has something else already"),
             (2000, folder, 5, "takes one file, no folder")):
         with receiver() as server:
-            one = speaker(server)
-            one.offer(b"file", size)
-            assert one.at() == (False, 0, sha(b""))
-            one.go(0)
-            one.send("D", beginning)
+            one = begun(server, size, beginning)
             assert server.process.stdout.read(1000) == beginning
             one.conn.close()
             two = speaker(server)
@@ -145,11 +152,7 @@ def what_cannot_follow_is_refused_and_nothing_of_it_is_written():
 @test
 def two_at_once_do_not_mix():
     with receiver() as server:
-        one = speaker(server)
-        one.offer(b"file", 2000)
-        one.at()
-        one.go(0)
-        one.send("D", DATA[:1000])
+        one = begun(server, 2000, DATA[:1000])
         two = speaker(server)
         two.offer(b"file", 2000)
         assert refusal(two.at)[0] == 8
@@ -165,11 +168,7 @@ def two_at_once_do_not_mix():
 @test
 def a_wrong_digest_is_never_exit_0():
     with receiver() as server:
-        one = speaker(server)
-        one.offer(b"file", 1000)
-        one.at()
-        one.go(0)
-        one.send("D", DATA[:1000])
+        one = begun(server, 1000, DATA[:1000])
         one.end(DATA[1:1001])
         assert refusal(one.receipt)[0] == 9
         one.conn.close()
@@ -210,6 +209,44 @@ def who_reads_slowly_holds_the_sender_and_ctrl_c_ends_it():
             assert DATA[1:].startswith(result.out) and len(result.out) < len(DATA) - 1
             _, err = collect(sender)
             assert sender.returncode == 7, err
+
+
+@test
+def limits_of_time_hold_while_nobody_reads_the_output():
+    for option, code, why in ((("--max-time", f"{SCALE}s"), 5, "deadline passed"),
+                              (("--idle-timeout", f"{2 * SCALE}s"), 8,
+                               "standard output: takes nothing any more")):
+        with file_of(DATA) as name, receiver(*option) as server:
+            with start("send", "--retries", "0", f"127.0.0.1:{server.port}", name) as sender:
+                assert server.process.wait(LIMIT_S) == code, option
+                result = server.wait()
+                assert why in result.err and DATA.startswith(result.out), (option, result)
+                _, err = collect(sender, LIMIT_S)
+                assert sender.returncode != 0, err
+
+
+@test
+def a_slow_reader_of_the_output_is_not_idle():
+    with file_of(DATA[:400_000]) as name, \
+            receiver("--idle-timeout", f"{2 * SCALE}s") as server, \
+            start("send", f"127.0.0.1:{server.port}", name) as sender:
+        got, out = b"", server.process.stdout.fileno()
+        while piece := os.read(out, 10_000):  # a block takes 3 s, longer than the time-out
+            got += piece
+            time.sleep(0.15 * SCALE)
+        assert got == DATA[:400_000] and server.wait().code == 0
+        collect(sender, LIMIT_S)
+        assert sender.returncode == 0
+
+
+@test
+def a_file_as_standard_output_that_cannot_be_synced_has_no_receipt():
+    tracing = strace("-o", "/dev/null", "-e", "inject=fsync:error=EIO")
+    with file_of(DATA) as name, tempfile.TemporaryFile() as out, \
+            receiver(stdout=out, **tracing) as server:
+        expect(tenon("send", f"127.0.0.1:{server.port}", name), 1,
+               "the receiver says: standard output: Input/output error")
+        assert server.wait().code == 8
 
 
 @test

@@ -10,9 +10,10 @@ import hmac
 import os
 import socket
 import struct
+import subprocess
 import threading
 
-from rig import LIMIT_S, read_all, reset, stop_accepting
+from rig import LIMIT_S, Skip, read_all, reset, stop_accepting
 
 HELLO, HEAD = 48, 5
 MAGIC = {"sender": b"tenon-s\n", "receiver": b"tenon-r\n"}
@@ -260,6 +261,20 @@ class Gatekeeper:
                 raise ConnectionResetError
         if pair.broken:
             raise ConnectionResetError
+
+
+def strace(*options):
+    """What to put before the command, and its environment; skips where there is no tracing."""
+    try:
+        traced = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True,
+                                check=False).returncode == 0
+    except FileNotFoundError:
+        traced = False
+    if not traced:
+        raise Skip("strace cannot trace here")
+    env = {**os.environ, "TENON_DRIVER": "epoll",  # which sends by plain calls
+           "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+    return {"prefix": ["strace", "-f", *options], "env": env}
 
 
 def make_tree(folder, sizes, data):

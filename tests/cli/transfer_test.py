@@ -11,7 +11,7 @@ import tempfile
 
 from rig import (LIMIT_S, SCALE, Server, Skip, collect, expect, free_port, pattern, run, start, tenon,
                  test, wait_for)
-from transfer_peer import Gatekeeper, arrived, listing, make_tree, parts
+from transfer_peer import Gatekeeper, arrived, listing, make_tree, parts, strace
 
 DATA = pattern(3_000_000)
 PATIENCE = f"{2 * SCALE}s"  # of a receiver: also for a sender that is slow to start
@@ -31,9 +31,9 @@ def receiver(folder, *options, port=0, **more):
     return Server("recv", *options, f"127.0.0.1:{port}", folder, **more)
 
 
-def held(way, name):
+def held(way, name, *options):
     """A sender of the file NAME that has few bytes under way."""
-    return start("send", "-O", "64k", f"127.0.0.1:{way.port}", name)
+    return start("send", "-O", "64k", f"127.0.0.1:{way.port}", name, *options)
 
 
 def write(path, data=b"content"):
@@ -184,11 +184,9 @@ def many_senders_are_served_at_once_and_a_file_by_one_at_a_time():
             with Gatekeeper(server.port, allowance=500_000) as way:
                 name = write(os.path.join(source, "held"), DATA)
                 first = held(way, name)
-                wait_for(lambda: parts(target), "the first one's part")
+                wait_for(lambda: any(parts(target).values()), "bytes of the first one's")  # locked
                 second = start("send", f"127.0.0.1:{server.port}", name, "--json")
-                line = second.stderr.readline()
-                while b'"retry"' not in line:
-                    line = second.stderr.readline()
+                line = next((line for line in second.stderr if b'"retry"' in line), b"")
                 assert b"another session writes it" in line, line
                 way.allow(None)
                 for sender in (first, second):
@@ -236,20 +234,6 @@ def small_disk():
             yield small
         finally:
             subprocess.run(["umount", small], check=True)
-
-
-def strace(*options):
-    """What to put before the command, and its environment; skips where there is no tracing."""
-    try:
-        traced = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True,
-                                check=False).returncode == 0
-    except FileNotFoundError:
-        traced = False
-    if not traced:
-        raise Skip("strace cannot trace here")
-    env = {**os.environ, "TENON_DRIVER": "epoll",  # which sends by plain calls
-           "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
-    return {"prefix": ["strace", "-f", *options], "env": env}
 
 
 def is_full(small, words, stdin=b"", **how):
@@ -343,14 +327,20 @@ def the_receipt_leaves_after_fsync_of_the_file_and_of_its_folder():
 
 @test
 def max_time_is_exit_5_on_both_sides_and_keeps_the_part():
-    with folders("from", "to") as (source, target), \
-            receiver(target, "--max-time", f"{SCALE}s") as server, \
-            Gatekeeper(server.port, allowance=500_000) as way:
-        name = write(os.path.join(source, "file"), DATA)
-        result = tenon("send", "-O", "64k", f"127.0.0.1:{way.port}", name, "--max-time", "500ms")
-        expect(result, 5, "deadline passed, 0 of 1 files confirmed")
-        assert server.wait().code == 5
-        assert len(parts(target)) <= 1 and not os.path.exists(os.path.join(target, "file"))
+    for options, more in (((), ("--max-time", "500ms")), (("--max-time", f"{SCALE}s"), ())):
+        with folders("from", "to") as (source, target), receiver(target, *options) as server, \
+                Gatekeeper(server.port, allowance=500_000) as way:
+            name = write(os.path.join(source, "file"), DATA)
+            with held(way, name, *more) as sender:
+                if more:
+                    _, err = collect(sender, LIMIT_S)
+                    assert sender.returncode == 5, err
+                    assert err.count(b"\n") == 1, err
+                    assert b"deadline passed, 0 of 1 files confirmed" in err, err
+                else:
+                    assert server.wait().code == 5
+                    sender.kill()
+            assert len(parts(target)) <= 1 and not os.path.exists(os.path.join(target, "file"))
 
 
 @test

@@ -37,8 +37,8 @@ class Folder:
 
 def ask(*words):
     """The objects of an answer of `tenon ctl` that says it is done."""
-    events = [check(json.loads(line)) for line in
-              expect(tenon("ctl", "--json", "--max-time", f"{LIMIT_S}s", *words), 0).out.decode().splitlines()]
+    result = expect(tenon("ctl", "--json", "--max-time", f"{LIMIT_S}s", *words), 0)
+    events = [check(json.loads(line)) for line in result.out.decode().splitlines()]
     assert events[-1]["ev"] == "done" and events[-1]["ok"], events
     return events[:-1]
 

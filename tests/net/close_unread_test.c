@@ -144,8 +144,8 @@ TEST_IN_TASK(unread_with_stamps_waits_for_the_acknowledgement_without_polling)
         assert_int_equal(pthread_join(peer.thread, NULL), 0);
         assert_int_equal(ending.how, TN_UNREAD);
         assert_int_equal(peer_reads_to_reset(wire.peer), 1000);
-        if (wakes > most &&
-            getenv("TENON_RING_FAULTS") == NULL) /* those wake for nothing */
+        /* Faults of the ring wake for nothing. */
+        if (wakes > most && getenv("TENON_RING_FAULTS") == NULL)
             fail_test("%llu wake-ups in %lld ms", (unsigned long long)wakes,
                       (long long)(took / TN_MS));
         peer_close(&wire);

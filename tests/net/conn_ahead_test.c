@@ -229,7 +229,7 @@ TEST_IN_TASK(a_place_may_be_listened_at_again_at_once)
     struct tn_conn *conn = NULL;
     char text[TN_ADDR_TEXT];
     tn_addr addr;
-    struct tn_listener *listener = listening("127.0.0.1:0", &addr);
+    struct tn_listener *listener = listening("127.77.0.1:0", &addr); /* its own host */
 
     for (int i = 0; i < 20; i++) {
         assert_kind(tn_accept(listener, &conn, tn_in(TN_US)), TN_DEADLINE);
@@ -304,7 +304,7 @@ TEST_IN_TASK(a_forked_child_may_close_the_listener_that_it_has_inherited)
     struct tn_conn *conns[3] = { NULL };
     struct taker taker;
     tn_addr addr;
-    struct tn_listener *listener = listening("127.77.0.1:0", &addr); /* its own host */
+    struct tn_listener *listener = listening("127.0.0.1:0", &addr);
     int fds[3];
     pid_t child;
     char byte = 0;

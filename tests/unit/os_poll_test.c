@@ -87,9 +87,9 @@ static void wait_for_room_behind_an_end(void (*open_pair)(int *))
     struct rig_poll poll;
     int fds[2];
 
+    /* A pair each: one that was drained gets room by acknowledgements that come late. */
     for (int canceled = 0; canceled < 2; canceled++) {
-        open_pair(
-            fds); /* anew: one that was drained gets room by late acknowledgements */
+        open_pair(fds);
         rig_fill(fds[0]);
         assert_errno(os_shutdown(&os_linux, fds[1], SHUT_WR), 0);
         rig_arm_poll(driver, &poll, fds[0], POLLOUT);
