@@ -73,6 +73,27 @@ TEST(the_ring_is_this_threads_alone_and_has_no_thread_of_its_own)
     os_driver_close(driver);
 }
 
+static int64_t leaping_now(struct os *os)
+{
+    static int64_t leaps;
+
+    (void)os;
+    return os_now(&os_linux) + ++leaps * 10000000000; /* ten seconds with each look */
+}
+
+TEST(a_process_that_stood_still_is_no_fault_of_the_kernels)
+{
+    struct os_driver_options options = { 0 };
+    struct os_calls calls = *os_linux.calls;
+    struct os os = { .calls = &calls };
+    struct os_driver *driver = NULL;
+
+    os_driver_close(rig_open_ring(&options)); /* or the test is skipped */
+    calls.now = leaping_now;
+    assert_int_equal(os_driver_open(&os, "uring", &options, &driver), 0);
+    os_driver_close(driver);
+}
+
 TEST(thousands_of_polls_fit_a_ring_of_4)
 {
     unsigned count = room_for_descriptors(5000);
