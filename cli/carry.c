@@ -36,16 +36,6 @@ static tn_err stop_all(struct carry *carry, enum stop reason)
     return tn_err_user(TN_SYSTEM, (int32_t)reason);
 }
 
-void carry_stop(struct carry *carry, int number)
-{
-    if (carry->stop == STOP_NOT) {
-        carry->stop = STOP_SIGNAL;
-        carry->signal = number;
-    }
-    if (carry->group)
-        tn_group_cancel(carry->group);
-}
-
 /* Is ERR the end of the connection itself? */
 static bool is_death(tn_err err)
 {
@@ -199,16 +189,18 @@ static tn_deadline next_check(const struct carry *carry)
     return tn_sooner(carry->deadline, tn_in(idle - (tn_now() - carry->moved_at)));
 }
 
-/* Wait until both directions are over, or a limit is reached. */
+/* Wait until both directions are over, a limit is reached, or we are canceled. */
 static void wait_for_all(struct carry *carry)
 {
     for (;;) {
         tn_err err = tn_group_wait(carry->group, next_check(carry));
 
-        if (err.kind != TN_DEADLINE)
+        if (err.kind != TN_DEADLINE && err.kind != TN_CANCELED)
             return;
-        if (tn_left(carry->deadline) == 0)
-            tn_ignore(stop_all(carry, STOP_MAX_TIME)); /* only the note is wanted */
+        if (err.kind == TN_CANCELED)
+            tn_ignore(stop_all(carry, STOP_SIGNAL)); /* only the note is wanted */
+        else if (tn_left(carry->deadline) == 0)
+            tn_ignore(stop_all(carry, STOP_MAX_TIME));
         else if (tn_left(next_check(carry)) == 0)
             tn_ignore(stop_all(carry, STOP_IDLE));
         else

@@ -28,7 +28,7 @@ enum stop {
     STOP_IDLE,     /* --idle-timeout */
     STOP_INPUT,    /* our input failed */
     STOP_OUTPUT,   /* our output failed */
-    STOP_SIGNAL    /* we were told to */
+    STOP_SIGNAL    /* we were told to: the task is canceled */
 };
 
 struct carry {
@@ -53,7 +53,6 @@ struct carry {
     tn_err dead; /* how the connection died, if it did */
     enum stop stop;
     int local_errno;  /* of STOP_INPUT, STOP_OUTPUT */
-    int signal;       /* of STOP_SIGNAL */
     int64_t acked_at; /* when all was acknowledged; 0: not known */
     tn_err closed;    /* what closing gave, with `ending` */
     tn_ending ending;
@@ -67,15 +66,12 @@ struct carry {
 };
 
 /*
- * carry_run -- carry until it is over and close CARRY->conn.  Parks.  The caller's task
- * must not be canceled meanwhile; carry_stop ends it.
+ * carry_run -- carry until it is over and close CARRY->conn.  Parks.  To end it, cancel
+ * the caller's task: the connection is reset.
  *
  * Errors: TN_LIMIT (memory, tasks): the connection has been aborted.
  */
 TN_MUST tn_err carry_run(struct carry *carry);
-
-/* carry_stop -- end CARRY, which another task runs, because of signal NUMBER. */
-void carry_stop(struct carry *carry, int number);
 
 /* ---- verdict.c ---- */
 

@@ -32,8 +32,7 @@ static void heard(void *arg, int number, int count)
 
     (void)count;
     connecting->signal = number;
-    carry_stop(&connecting->carry, number);
-    tn_cancel(connecting->task); /* it may be dialing, or closing */
+    tn_cancel(connecting->task);
 }
 
 /* Say that it stands, to whom, and on what it runs. */

@@ -23,7 +23,6 @@ struct listening {
     struct gate gate;
     const struct settings *settings;
     bool input_over; /* standard input has ended: later clients read an end at once */
-    struct carry *single; /* without -k: the one client, once it has come */
     struct program *program;
     int signal;
     int code; /* 0, or that of the last client that was not served well */
@@ -63,9 +62,7 @@ static int carry_client(struct listening *listening, struct client *client)
         tn_abort(&carry.conn);
         return code;
     }
-    listening->single = settings->keep ? NULL : &carry;
     err = carry_run(&carry);
-    listening->single = NULL;
     if (carry.input_ended && !files)
         listening->input_over = true;
     return tn_failed(err) ? report_error(EXIT_OTHER, "carry", name, "out of memory")
@@ -92,8 +89,6 @@ static void heard(void *arg, int number, int count)
     if (!listening->settings->keep)
         listening->signal = number;
     gate_shut(gate);
-    if (listening->single)
-        carry_stop(listening->single, number);
     if (!listening->settings->keep || count > 1)
         tn_group_cancel(gate->clients);
     else if (gate->inside)

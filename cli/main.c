@@ -39,7 +39,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon listen -k 7000 --exec -- ./service", "a program for each client", NULL },
       "Listens on all interfaces, and says where; with --exec, or -o and -k, a mere port "
       "means loopback. Without -k the listener is closed once a client has come: a second "
-      "one is refused, rather than accepted and forgotten." },
+      "one is refused, rather than accepted and forgotten. Ctrl-C or SIGTERM resets the client; "
+      "with -k the first stops accepting and lets the clients finish, the second resets them." },
     { "serve", VERB_SERVE, serve_main,
       "serve many clients at once: echo, discard, time, bench",
       { "serve [OPTION]... KIND [HOST:]PORT | unix:PATH", NULL },

@@ -115,6 +115,21 @@ static void find_local(const struct carry *carry, struct finding *finding)
                    bytes_text(carry->sent, sent, sizeof(sent)), carry->received);
 }
 
+/* A signal ended it; unless it ends the program as well, that is to be told. */
+static void find_killed(const struct carry *carry, struct finding *finding)
+{
+    char numbers[160];
+
+    finding->code = EXIT_OTHER;
+    finding->reason = "killed";
+    if (!carry->settings->keep)
+        return;
+    finding->what = "carry";
+    (void)snprintf(finding->why, sizeof(finding->why),
+                   "reset by us, as the second signal asked for (%s)",
+                   counts(carry, numbers, sizeof(numbers)));
+}
+
 /* It was ended by tn_close. */
 static void find_closed(const struct carry *carry, struct finding *finding)
 {
@@ -166,8 +181,7 @@ static void find(const struct carry *carry, struct finding *finding)
         find_local(carry, finding);
         return;
     case STOP_SIGNAL:
-        finding->code = EXIT_OTHER;
-        finding->reason = "killed";
+        find_killed(carry, finding);
         return;
     case STOP_MAX_TIME:
     case STOP_IDLE:

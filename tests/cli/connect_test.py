@@ -16,8 +16,8 @@ import threading
 import time
 
 from rig import (LIMIT_S, SCALE, TENON, Peer, cpu_seconds, ends_in_reset, expect,
-                 knows_that_it_ended, listeners, pattern, queued, read_all, reset, run, start, tenon,
-                 test, wait_for)
+                 knows_that_it_ended, listeners, pattern, queued, read_all, reset, run, stand_still,
+                 start, tenon, test, wait_for)
 
 
 # ---------------------------------------------------------------- all is delivered
@@ -150,19 +150,13 @@ def being_stopped_and_continued_loses_nothing():
         writer.start()
         half.wait(LIMIT_S)
         for _ in range(5):
-            process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: state_of(process) == "T", "being stopped")
+            stand_still(process)
             process.send_signal(signal.SIGCONT)
         writer.join()
         process.stdin.write(last)
         process.stdin.close()
         assert process.wait(LIMIT_S) == 0, process.stderr.read()
     assert peer.result == sent + last
-
-
-def state_of(process):
-    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
 
 
 @test

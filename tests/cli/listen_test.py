@@ -9,8 +9,8 @@ import tempfile
 import threading
 import time
 
-from rig import (LIMIT_S, Server, ends_in_reset, expect, listens, pattern, read_all, reset, run, tenon,
-                 test, wait_for)
+from rig import (LIMIT_S, Server, ends_in_reset, expect, listens, pattern, read_all, reset, run,
+                 stand_still, tenon, test, wait_for)
 
 
 def send_and_end(conn, data):
@@ -340,6 +340,40 @@ def the_first_signal_drains_and_the_second_resets():
         server.process.send_signal(signal.SIGTERM)
         assert ends_in_reset(stays) == (b"", True)
         server.wait()
+
+
+@test
+def a_second_signal_resets_the_clients_of_files_and_of_our_own_ends():
+    with tempfile.TemporaryDirectory() as folder:
+        for words in ((), ("-o", f"{folder}/%n")):
+            with Server("-l", "-k", *words, "127.0.0.1:0") as server, server.connect() as conn:
+                conn.sendall(b"as far as it went")
+                wait_for(lambda: server.events("accept"), "the client")
+                server.process.send_signal(signal.SIGINT)
+                wait_for(lambda: not listens(server.port), "the listener to be closed")
+                server.process.send_signal(signal.SIGINT)
+                assert ends_in_reset(conn) == (b"", True)
+                result = server.wait()
+                assert result.code == 1, result
+                assert "reset by us, as the second signal asked for (sent 0 bytes; received" \
+                    in result.err, result
+                close, = server.events("close")
+                assert (close["ok"], close["reason"]) == (False, "killed"), close
+
+
+@test
+def a_client_that_comes_together_with_the_signal_is_reset():
+    for words, signals in ((("-l",), 1), (("-l", "-k"), 2)):
+        with Server(*words, "127.0.0.1:0") as server:
+            stand_still(server.process)
+            with server.connect() as conn:
+                server.process.send_signal(signal.SIGINT)
+                server.process.send_signal(signal.SIGCONT)
+                for _ in range(1, signals):
+                    wait_for(lambda: not listens(server.port), "the listener to be closed")
+                    server.process.send_signal(signal.SIGTERM)
+                assert ends_in_reset(conn) == (b"", True)
+                server.wait()
 
 
 run()

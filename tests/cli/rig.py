@@ -320,6 +320,17 @@ def free_port():
     return conn, conn.getsockname()[1]
 
 
+def stand_still(process):
+    """Stop PROCESS and see that it is, until SIGCONT."""
+    process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: state_of(process) == "T", "being stopped")
+
+
+def state_of(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        return file.read().rsplit(")", 1)[1].split()[0]
+
+
 def cpu_seconds(process):
     """The processor time that PROCESS has used so far, as the scheduler accounts for it."""
     with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as file:
