@@ -8,6 +8,9 @@
  *
  *      tn_deadline deadline = tn_in(5 * TN_SECOND);
  *
+ * What has happened by then comes first: a task whose deadline passed while its thread stood
+ * still (SIGSTOP, a busy machine) gets what has come meanwhile, and not TN_DEADLINE.
+ *
  * The clock is CLOCK_MONOTONIC (clock_gettime(2)); under the simulator it is virtual.
  */
 #ifndef TENON_TIME_H

@@ -7,7 +7,7 @@
  *      +------- until the queue is empty or the quantum is used: run tasks <----------+
  *
  * Events come before timers, so what happened together with a deadline counts as having
- * happened.  The quantum sees to it that tasks which only wake each other do not keep
+ * happened; and before one that is late they are looked for once more.  The quantum sees to it that tasks which only wake each other do not keep
  * the loop from the kernel.
  *
  * A standstill is a deadlock when every task waits for another one: none waits for
@@ -26,6 +26,9 @@
 
 /* Switches in one turn, or as many as were ready at its start if that is more. */
 #define QUANTUM 1024U
+
+/* A timer that is late by so much: this thread stood still, or the whole machine did. */
+#define STOOD_STILL_NS 1000000
 
 void loop_cancel_all(struct tn_loop *loop)
 {
@@ -143,14 +146,35 @@ void loop_release(struct tn_loop *loop)
     loop_current = NULL;
 }
 
+static void notify_all(struct tn_loop *loop)
+{
+    struct os_event *event;
+
+    while ((event = os_driver_next(loop->driver)) != NULL)
+        event->notify(event);
+}
+
+/*
+ * Whose deadline passed while this thread stood still may long have what it waits for: look
+ * once more before it is told.  (A signal ends a wait before anything is looked at, and the one
+ * that goes on after SIGSTOP is such a signal.)
+ */
 static void expire_timers(struct tn_loop *loop)
 {
+    bool looked = false;
     struct timer *timer;
 
     while ((timer = timers_first(&loop->timers)) != NULL &&
            timer->point <= loop_now(loop)) {
         struct tn_task *task = CONTAINER(timer, struct tn_task, timer);
 
+        if (!looked && task->state == TASK_PARKED &&
+            task->deadline < loop->now - STOOD_STILL_NS) {
+            looked = true;
+            (void)os_driver_wait(loop->driver, 0); /* or the next turn's wait fails */
+            notify_all(loop);
+            continue;
+        }
         timer_clear(&loop->timers, timer);
         if (task->state != TASK_PARKED || task->deadline == INT64_MAX)
             continue;
@@ -213,7 +237,6 @@ static void run_ready(struct tn_loop *loop)
 
 int loop_turn(struct tn_loop *loop, int64_t point)
 {
-    struct os_event *event;
     int result;
 
     CHECK(loop == loop_current && loop->running == NULL);
@@ -221,8 +244,7 @@ int loop_turn(struct tn_loop *loop, int64_t point)
     loop->now = 0; /* it is later now */
     loop->batched = 0;
     loop->turns++;
-    while ((event = os_driver_next(loop->driver)) != NULL)
-        event->notify(event);
+    notify_all(loop);
     expire_timers(loop);
     run_ready(loop);
     posts_retry(loop);

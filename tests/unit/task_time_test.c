@@ -137,3 +137,48 @@ TEST_ON_DRIVERS(once_somebody_has_a_limit_each_turn_looks)
     count_looks(tn_in(60 * TN_MINUTE));
     assert_true(looks >= ROUNDS);
 }
+
+/* A clock that leaps at its first look behind `limit`; right before, a byte comes at `fd`. */
+static struct {
+    tn_deadline limit;
+    int fd;
+} standstill;
+
+static int64_t now_with_a_standstill(struct os *os)
+{
+    int64_t now = os_now(&os_linux);
+
+    (void)os;
+    if (now < standstill.limit.at)
+        return now;
+    if (standstill.fd >= 0)
+        assert_int_equal(write(standstill.fd, "x", 1), 1);
+    standstill.fd = -1;
+    return now + 10 * TN_SECOND;
+}
+
+static tn_err wait_through_it(void *arg)
+{
+    int fds[2];
+
+    (void)arg;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    standstill.limit = tn_in(10 * TN_MS);
+    standstill.fd = fds[1];
+    assert_errno(park_poll(fds[0], POLLIN, standstill.limit), 0);
+    assert_int_equal(standstill.fd, -1);
+    close(fds[0]);
+    close(fds[1]);
+    return tn_ok();
+}
+
+TEST_ON_DRIVERS(what_came_while_the_thread_stood_still_comes_before_the_deadline)
+{
+    struct tn_loop_options options = { .driver = test_driver() };
+    struct os_calls calls = *os_linux.calls;
+    struct os os = { &calls };
+
+    standstill.limit = TN_NEVER;
+    calls.now = now_with_a_standstill;
+    assert_ok(run_on(&os, wait_through_it, NULL, &options));
+}
