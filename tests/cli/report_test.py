@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from rig import (LIMIT_S, TENON, Peer, Server, Skip, expect, free_port, pattern, read_all, reset, run,
@@ -182,20 +183,21 @@ def an_error_is_one_line_and_coloured_only_on_a_terminal_that_wants_it():
         assert (b"\033[" in seen) == coloured, (environment, seen)
 
 
-def on_terminal(words, environment, stdin=subprocess.DEVNULL, seconds=LIMIT_S):
-    """What the command writes to standard error, a terminal."""
+def on_terminal(words, environment, look=lambda seen: None):
+    """What the command writes to standard error, a terminal; LOOK sees it as it grows."""
     master, slave = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
-    with subprocess.Popen([TENON, *words], stdin=stdin, stdout=subprocess.DEVNULL, stderr=slave,
-                          env={**clean, **environment}) as process:
+    with subprocess.Popen([TENON, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=slave, env={**clean, **environment}) as process:
         os.close(slave)
-        seen, end = b"", time.monotonic() + seconds
+        seen, end = b"", time.monotonic() + LIMIT_S
         while select.select([master], [], [], max(0, end - time.monotonic()))[0]:
             try:
                 piece = os.read(master, 4096)
             except OSError:
                 break  # the other side is closed
             seen += piece
+            look(seen)
         process.wait(LIMIT_S)
     os.close(master)
     return seen
@@ -203,21 +205,34 @@ def on_terminal(words, environment, stdin=subprocess.DEVNULL, seconds=LIMIT_S):
 
 @test
 def a_meter_shows_when_it_takes_longer_than_a_second():
+    shown = threading.Event()
+
+    def look(seen):
+        if re.search(rb"received [\d.]+ [KM]iB  [\d.]+ [KM]iB/s", seen):
+            shown.set()
+
     def slow(conn):
-        for _ in range(12):
+        for i in range(5 * LIMIT_S):
             conn.sendall(bytes(300_000))
             time.sleep(0.2)
+            if i > 10 and shown.is_set():
+                break
         conn.shutdown(socket.SHUT_WR)
         return read_all(conn)
 
     with Peer(slow) as peer:
-        seen = on_terminal(["127.0.0.1", str(peer.port)], {"TERM": "xterm"})
-        assert re.search(rb"received [\d.]+ [KM]iB  [\d.]+ [KM]iB/s", seen), seen
+        seen = on_terminal(["127.0.0.1", str(peer.port)], {"TERM": "xterm"}, look)
+        assert shown.is_set(), seen
         assert seen.endswith(b"\r\033[K"), seen  # nothing of it is left
     with Peer(slow) as peer:
         assert on_terminal(["--silent", "127.0.0.1", str(peer.port)], {"TERM": "xterm"}) == b""
-    with Peer(read_all) as peer:
-        assert on_terminal(["127.0.0.1", str(peer.port)], {"TERM": "xterm"}) == b""
+    for _ in range(5):
+        begin = time.monotonic()
+        with Peer(read_all) as peer:
+            seen = on_terminal(["127.0.0.1", str(peer.port)], {"TERM": "xterm"})
+        if seen == b"" or time.monotonic() - begin < 1:  # or it took so long: it was held up
+            break
+    assert seen == b"", seen
 
 
 @test

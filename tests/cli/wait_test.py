@@ -69,7 +69,7 @@ def expect_waits_for_the_text():
             thread = threading.Thread(target=serve)
             thread.start()
             result = tenon("wait", f"127.0.0.1:{server.getsockname()[1]}", "--expect", "220 ready",
-                           "--max-time", "2s" if len(words) == 1 else f"{LIMIT_S}s", "--json")
+                           "--max-time", f"{LIMIT_S}s", "--json")
             thread.join()
             return result
 
