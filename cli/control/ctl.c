@@ -120,11 +120,28 @@ static void show(void *arg, const char *line)
         show_other(line);
 }
 
-static tn_deadline patience(const struct asked *asked)
+static int64_t patience(const struct asked *asked)
 {
     int64_t most = asked->settings->max_time;
 
-    return tn_in(most == UNLIMITED ? ASK_PATIENCE : most);
+    return most == UNLIMITED ? ASK_PATIENCE : most;
+}
+
+static bool runs_not(tn_err err)
+{
+    return err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED;
+}
+
+/* It runs, and ERR is all that asking NAME has given. */
+static int tell_silent(const struct asked *asked, const char *name, tn_err err)
+{
+    char text[120];
+
+    if (err.kind == TN_DEADLINE)
+        return report_error(EXIT_LATE, "ctl", name, "it runs, but no answer within %s",
+                            time_text(patience(asked), text, sizeof(text)));
+    return report_error(EXIT_OTHER, "ctl", name, "%s",
+                        tn_err_text(err, text, sizeof(text)));
 }
 
 static tn_err list_task(void *arg)
@@ -134,8 +151,13 @@ static tn_err list_task(void *arg)
 
     asked->lists = true;
     ask_names_find(&names);
-    for (size_t i = 0; i < names.count; i++) /* it may just end */
-        tn_ignore(ask(names.list[i], "status brief\n", patience(asked), show, asked));
+    for (size_t i = 0; i < names.count; i++) {
+        tn_err err =
+            ask(names.list[i], "status brief\n", tn_in(patience(asked)), show, asked);
+
+        if (tn_failed(err) && !runs_not(err)) /* it may just have ended */
+            asked->code = tell_silent(asked, names.list[i], err);
+    }
     ask_names_release(&names);
     return tn_ok();
 }
@@ -162,21 +184,19 @@ static tn_err ask_task(void *arg)
 {
     struct asked *asked = arg;
     const char *name = asked->settings->operands[0];
-    char line[1000] = "", text[120];
+    char line[1000] = "";
     tn_err err;
 
     asked->code = join_line(asked->settings, line, sizeof(line) - 10);
     if (asked->code)
         return tn_ok();
-    err = ask(name, line, patience(asked), show, asked);
-    if (err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED) {
+    err = ask(name, line, tn_in(patience(asked)), show, asked);
+    if (runs_not(err)) {
         asked->code =
             report_error(EXIT_UNREACHED, "ctl", name, "nothing of that name runs");
         report_hint("tenon ctl lists what does");
     } else if (tn_failed(err)) {
-        asked->code =
-            report_error(err.kind == TN_DEADLINE ? EXIT_LATE : EXIT_OTHER, "ctl", name,
-                         "%s", tn_err_text(err, text, sizeof(text)));
+        asked->code = tell_silent(asked, name, err);
     } else if (!asked->ok) {
         asked->code = report_error(EXIT_OTHER, "ctl", name, "%s",
                                    *asked->why ? asked->why : "the answer was cut short");

@@ -234,6 +234,9 @@ static int prepare_store(struct receiving *receiving, const char *name)
         if (receiving->settings->keep)
             return report_error(EXIT_USAGE, "option", "-k",
                                 "standard output takes the file of one sender");
+        if (store->force)
+            return report_error(EXIT_USAGE, "option", "--force",
+                                "nothing is overwritten at standard output");
         return outlet_open(store->outlet)
                    ? 0
                    : report_error(EXIT_OTHER, "start", "", "%s", strerror(ENOMEM));

@@ -150,7 +150,14 @@ def one_that_does_not_answer_is_waited_for_as_long_as_told():
         os.mkdir(folder.path, 0o700)
         mute.bind(f"{folder.path}/mute")
         mute.listen()
-        expect(tenon("ctl", "--max-time", "50ms", "mute"), 5, "deadline passed")
+        expect(tenon("ctl", "--max-time", "50ms", "mute"), 5, "ctl mute: it runs, but no answer within 50.0 ms")
+        with Server("serve", "echo", "127.0.0.1:0", "--name", "speaks"):
+            for limit in "50ms", "500ms", "5s":  # enough for the one that speaks
+                result = tenon("ctl", "--max-time", limit)
+                if b"speaks" in result.out:
+                    break
+            expect(result, 5, "ctl mute: it runs, but no answer")
+            assert b"speaks" in result.out and b"mute" not in result.out, result
 
 
 run()

@@ -252,6 +252,7 @@ def a_file_as_standard_output_that_cannot_be_synced_has_no_receipt():
 @test
 def many_senders_and_standard_output_are_refused_at_the_beginning():
     expect(tenon("recv", "-k", "0", "-"), 2, "standard output takes the file of one sender")
+    expect(tenon("recv", "--force", "0", "-"), 2, "nothing is overwritten at standard output")
 
 
 run()
