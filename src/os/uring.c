@@ -261,11 +261,16 @@ static unsigned uring_cancel_fd(struct os_driver *driver, int fd)
     return number;
 }
 
-/* Whether RESULT ended a request that nobody asked to end: it is to be armed again. */
+/*
+ * Whether RESULT ended a request that nobody asked to end: it is to be armed again.  A terminal
+ * whose settings change wakes both its queues, and the poll that is made again for that finds
+ * itself still in one: EINVAL (Linux 6.18, io_poll_double_prepare).
+ */
 static bool ended_unasked(const struct os_event *event, int result)
 {
     return event->wanted &&
-           (result == -ECANCELED || result == -EAGAIN || result == -EINTR);
+           (result == -ECANCELED || result == -EAGAIN || result == -EINTR ||
+            (event->type == OS_POLL && result == -EINVAL));
 }
 
 static void take_poll(struct uring_driver *self, struct os_poll *poll, int result)

@@ -4,10 +4,12 @@
  * tasks: the contract of os/driver.h as both must keep it.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #include "unit/driver_rig.h"
 
@@ -339,6 +341,35 @@ TEST_ON_DRIVERS(a_descriptor_that_is_none_is_ebadf)
  * comes to mean another file: a poll of the number is one of the new file, whatever the
  * old one does (epoll keeps a registration that nobody can remove any more).
  */
+/* It wakes both queues of the terminal, and nothing has come. */
+TEST_ON_DRIVERS(a_terminals_settings_may_change_under_a_poll)
+{
+    struct os_driver *driver = rig_open();
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+    struct termios settings;
+    struct rig_poll poll;
+
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(slave >= 0);
+    rig_arm_poll(driver, &poll, slave, POLLIN);
+    rig_turn(driver, 0);
+    assert_int_equal(tcgetattr(slave, &settings), 0);
+    for (int i = 0; i < 3; i++) {
+        settings.c_lflag ^= ECHO;
+        assert_int_equal(tcsetattr(slave, TCSANOW, &settings), 0);
+        rig_turn(driver, 0);
+        rig_turn(driver, 0);
+        assert_int_equal(poll.answers, 0);
+    }
+    assert_int_equal(write(master, "x\n", 2), 2);
+    TURN_UNTIL(driver, poll.answers == 1);
+    assert_int_equal(poll.poll.result, POLLIN);
+    close(slave);
+    close(master);
+    os_driver_close(driver);
+}
+
 TEST_ON_DRIVERS(a_reused_number_is_polled_as_what_it_is_now)
 {
     struct os_driver *driver = rig_open();
