@@ -136,11 +136,29 @@ int call_wait(struct call *call)
  */
 static pthread_mutex_t moments = PTHREAD_MUTEX_INITIALIZER;
 
+static void moments_lock(void)
+{
+    pthread_mutex_lock(&moments);
+}
+
+static void moments_unlock(void)
+{
+    pthread_mutex_unlock(&moments);
+}
+
+/* A fork waits for the moment of another thread, which a child would wait for without end. */
+static void moments_watch_forks(void)
+{
+    CHECK(pthread_atfork(moments_lock, moments_unlock, moments_unlock) == 0);
+}
+
 int moment_begin(struct os *os, int fd, struct moment *moment)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int result;
 
-    pthread_mutex_lock(&moments);
+    pthread_once(&once, moments_watch_forks);
+    moments_lock();
     result = os_fcntl(os, fd, F_GETFL, 0);
     if (result >= 0 && (result & O_NONBLOCK) == 0) {
         moment->flags = result;
@@ -148,14 +166,14 @@ int moment_begin(struct os *os, int fd, struct moment *moment)
         if (result == 0)
             return 1;
     }
-    pthread_mutex_unlock(&moments);
+    moments_unlock();
     return result < 0 ? result : 0;
 }
 
 void moment_end(struct os *os, int fd, const struct moment *moment)
 {
     (void)os_fcntl(os, fd, F_SETFL, moment->flags);
-    pthread_mutex_unlock(&moments);
+    moments_unlock();
 }
 
 ssize_t answer(ssize_t result, int saved_errno)
