@@ -53,13 +53,20 @@ static int watch(struct tn_loop *loop)
 
     /* also when open: the set may be another one by now */
     fd = os_signalfd(loop->os, fd, &interrupts->interrupting, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0 || interrupts->open)
-        return fd < 0 ? fd : 0;
-    interrupts->fd = fd;
-    interrupts->watch.event =
-        (struct os_event){ .type = OS_WATCH, .fd = fd, .notify = on_signal };
+    if (fd < 0)
+        return fd;
+    if (!interrupts->open) {
+        interrupts->open = true;
+        interrupts->fd = fd;
+        interrupts->watch.event =
+            (struct os_event){ .type = OS_WATCH, .fd = fd, .notify = on_signal };
+    }
+    if (interrupts->watch.event.wanted)
+        return 0;
+    if (!os_event_idle(
+            &interrupts->watch.event)) /* it could not be armed, a moment ago */
+        return -EAGAIN;
     os_driver_arm(loop->driver, &interrupts->watch.event);
-    interrupts->open = true;
     return interrupts->watch.error;
 }
 

@@ -4,11 +4,16 @@
  */
 #include "harness/harness.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <tenon/fd.h>
 
 #include "os/fault.h"
 #include "task/park.h"
@@ -262,4 +267,76 @@ TEST_ON_DRIVERS(signals_without_memory_or_descriptors_are_refused)
 
     fault_init(&fault, &os_linux);
     assert_ok(run_on(&fault.os, open_and_fail, &fault, NULL));
+}
+
+/* ---- handlers, and the calls that they interrupt ---- */
+
+static void handle(int number)
+{
+    (void)number;
+}
+
+static tn_err turn_a_few_times(void *arg)
+{
+    int *ready = arg;
+
+    for (int i = 0; i < 3; i++)
+        assert_ok(tn_sleep(tn_in(TN_MS)));
+    assert_int_equal(write(*ready, "x", 1), 1);
+    return tn_ok();
+}
+
+/* A program that sends signals, each millisecond, once it is told to begin. */
+static pid_t signal_again_and_again(int *begin)
+{
+    int ends[2];
+    pid_t child;
+    char byte;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    child = fork();
+    if (child == 0) {
+        if (read(ends[0], &byte, 1) == 1)
+            while (kill(getppid(), SIGUSR1) == 0)
+                usleep(1000);
+        _exit(0);
+    }
+    close(ends[0]);
+    *begin = ends[1];
+    return child;
+}
+
+static tn_err read_unwatched(void *arg)
+{
+    struct sigaction interrupts = { .sa_handler = handle };
+    struct sigaction restarts = { .sa_handler = handle, .sa_flags = SA_RESTART };
+    int ends[2], begin;
+    pid_t child;
+    char byte;
+
+    assert_int_equal(sigaction(SIGUSR1, &interrupts, NULL), 0);
+    assert_int_equal(sigaction(SIGUSR2, &restarts, NULL), 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    child = signal_again_and_again(&begin);
+    fault_name(arg, FAULT_ARM, 2, 1, ENOSPC); /* the first is the read's own */
+    assert_ok(tn_go(NULL, turn_a_few_times, &begin, NULL, NULL));
+    assert_int_equal(tn_fd_read(ends[0], &byte, 1), -1);
+    assert_int_equal(errno, EINTR);
+    assert_int_equal(((struct fault *)arg)->failed, 1);
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    close(begin);
+    close(ends[0]);
+    close(ends[1]);
+    return tn_ok();
+}
+
+TEST_ON_DRIVERS(a_watch_for_signals_that_fails_holds_none_of_them_back)
+{
+    struct tn_loop_options options = { .driver = test_driver() };
+    struct fault fault;
+
+    fault_init(&fault, &os_linux);
+    assert_ok(run_on(&fault.os, read_unwatched, &fault, &options));
 }
