@@ -153,12 +153,17 @@ TEST(a_unix_path_has_at_most_107_bytes)
 TEST(unix_addresses_of_the_kernel_are_printed_whole)
 {
     struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    struct sockaddr_storage longer;
     char expected[128] = "unix:";
     tn_addr addr;
 
     memset(sun.sun_path, 'k', sizeof(sun.sun_path));
     memset(expected + 5, 'k', sizeof(sun.sun_path));
+    memset(&longer, 'x', sizeof(longer));
+    memcpy(&longer, &sun, sizeof(sun));
     addr = tn_addr_from((struct sockaddr *)&sun, sizeof(sun));
+    assert_text(&addr, expected);
+    addr = tn_addr_from((struct sockaddr *)&longer, sizeof(sun) + 1); /* getpeername(2) */
     assert_text(&addr, expected);
     addr = tn_addr_from((struct sockaddr *)&sun, sizeof(sa_family_t)); /* unnamed */
     assert_text(&addr, "unix:");
