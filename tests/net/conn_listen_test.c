@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "net/net_rig.h"
 #include "os/fault.h"
@@ -237,6 +238,26 @@ TEST_IN_TASK(a_unix_listener_makes_its_file_and_removes_it)
     assert_accepts(listener, &addr);
     tn_listener_close(&listener);
     assert_int_equal(stat(path_of(where), &file), -1);
+    remove_folder();
+}
+
+TEST_IN_TASK(a_forked_child_that_gives_up_its_copy_leaves_the_file)
+{
+    const char *where = in_folder("s");
+    struct tn_listener *listener = listening(where, NULL);
+    tn_addr addr = tn_listener_addr(listener);
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        tn_listener_close(&listener);
+        _exit(0);
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    assert_int_equal(status, 0);
+    assert_accepts(listener, &addr);
+    tn_listener_close(&listener);
     remove_folder();
 }
 
