@@ -69,6 +69,14 @@ static bool is_under_way(int result)
     return result == -EINPROGRESS || result == -EALREADY || result == -EINTR;
 }
 
+/* A wake may be for nothing: for a former file of that number that a forked child has open. */
+static bool is_over(struct os *os, int fd)
+{
+    struct pollfd now = { .fd = fd, .events = POLLOUT };
+
+    return os_poll(os, &now, 1, 0) > 0 && (now.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 /*
  * FD's connect has failed, though the kernel says that it is under way.  An ICMP error that
  * comes inside of connect(2), as from a firewall of this very host, is kept apart until the
@@ -101,7 +109,7 @@ static int connect_fully(struct os *os, int fd, const tn_addr *addr, tn_deadline
         if (ready < 0)
             return ready;
         result = connect_outcome(os, fd, addr);
-        if (is_under_way(result) && (ready & (POLLERR | POLLHUP)) != 0)
+        if (is_under_way(result) && (ready & (POLLERR | POLLHUP)) != 0 && is_over(os, fd))
             return soft_error(os, fd);
     }
     return result;
@@ -165,6 +173,30 @@ static int prepare(struct os *os, int fd, bool tcp, const struct tn_conn_options
     return result < 0 ? result : bind_source(os, fd, options);
 }
 
+/*
+ * connect(2) says EADDRNOTAVAIL when the port of `source` is taken for that place, when there is
+ * no port left, and when there is no address of ours to go there from.  With the last one a
+ * datagram's socket meets it, too.
+ */
+static int say_what_is_taken(struct os *os, const tn_addr *addr,
+                             const struct tn_conn_options *options)
+{
+    int fd = os_socket(os, addr->as.family, SOCK_DGRAM | SOCK_CLOEXEC, 0), result;
+    tn_addr source;
+
+    if (fd < 0)
+        return -EADDRNOTAVAIL;
+    result = os_connect(os, fd, (const struct sockaddr *)addr->as.bytes, addr->size);
+    os_close(os, fd);
+    if (result < 0)
+        return -EADDRNOTAVAIL;
+    return options != NULL && options->source != NULL &&
+                   !tn_failed(tn_addr_parse(options->source, &source)) &&
+                   tn_addr_port(&source) != 0
+               ? -EADDRINUSE
+               : -EAGAIN;
+}
+
 static int dial_one(struct tn_conn **conn, const tn_addr *addr,
                     const struct tn_conn_options *options, tn_deadline deadline)
 {
@@ -178,8 +210,11 @@ static int dial_one(struct tn_conn **conn, const tn_addr *addr,
     if (fd < 0)
         return fd;
     result = prepare(os, fd, addr->as.family != AF_UNIX, options);
-    if (result >= 0)
+    if (result >= 0) {
         result = connect_fully(os, fd, addr, deadline);
+        if (result == -EADDRNOTAVAIL)
+            result = say_what_is_taken(os, addr, options);
+    }
     if (result >= 0 && addr->as.family != AF_UNIX) {
         find_peer(os, fd, addr, &far, &far_size);
         if (is_itself(os, fd, &far, far_size))
@@ -257,11 +292,10 @@ static int race_step(struct race *race, struct tn_group *group, struct attempt *
 {
     tn_deadline until =
         last ? race->deadline : conn_look_in(ATTEMPT_DELAY, race->deadline);
-    struct tn_task_options options = { .name = "dial" };
     int result = 0;
 
     race->latest = attempt;
-    if (!tn_failed(tn_go(group, attempt_main, attempt, &options, NULL)))
+    if (!tn_failed(task_help(group, attempt_main, attempt, "dial")))
         race->running++;
     else if (race->running == 0)
         return -ENOMEM;

@@ -104,6 +104,11 @@ int loop_init(struct tn_loop *loop, struct os *os, const struct tn_loop_options 
     return 0;
 }
 
+void task_count_conn(int change)
+{
+    loop_current->conns += (unsigned)change;
+}
+
 void standing_init(struct standing *standing, struct os_event *event)
 {
     list_init(&standing->in_loop);
@@ -129,6 +134,8 @@ static void cancel_standing(struct tn_loop *loop)
 void loop_release(struct tn_loop *loop)
 {
     CHECK(loop->alive == 0 && loop_current == loop);
+    if (loop->conns > 0) /* its requests would be waited for, for ever */
+        UNREACHED("a connection is still open, and its loop ends");
     posts_close(loop);
     interrupt_cancel(loop);
     cancel_standing(loop);

@@ -98,6 +98,15 @@ void park_close(int fd);
  */
 void task_spend(void);
 
+/* task_count_conn -- a connection of this loop is open (1), or is no more (-1). */
+void task_count_conn(int change);
+
+/*
+ * task_help -- tn_go for a call that is served by tasks: in a loop whose tasks are all canceled,
+ * too, since a shielded deadline lets the call go on.
+ */
+tn_err task_help(struct tn_group *group, tn_task_fn *fn, void *arg, const char *name);
+
 /*
  * A request of the driver's that may be asked for while no task waits for it: the loop would
  * not end before the kernel answers.  So it is noted, and canceled when the loop ends.

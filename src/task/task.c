@@ -139,7 +139,16 @@ tn_err tn_go(struct tn_group *group, tn_task_fn *fn, void *arg,
     struct tn_loop *loop = self_checked()->loop;
 
     CHECK(group == NULL || group->loop == loop);
+    if (loop->root.canceled)
+        return err_make(ERR_GO, TN_CANCELED);
     return task_start(loop, group != NULL ? group : &loop->root, fn, arg, options, task);
+}
+
+tn_err task_help(struct tn_group *group, tn_task_fn *fn, void *arg, const char *name)
+{
+    struct tn_task_options options = { .name = name };
+
+    return task_start(group->loop, group, fn, arg, &options, NULL);
 }
 
 tn_err tn_join(struct tn_task **task, tn_err *result, tn_deadline deadline)

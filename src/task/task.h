@@ -133,6 +133,7 @@ struct tn_loop {
     struct link lates, lates_due; /* wait without a stack; wait for memory for one */
     unsigned alive, alive_max;
     unsigned outside; /* tasks parked, or late, for something that is not a task */
+    unsigned conns;   /* that are open: nobody can close them once the loop has ended */
     struct tn_group root;
     size_t stack_size;
     uint64_t switches, turns;

@@ -3,6 +3,7 @@
  * conn_dial_test.c -- connecting: to whom, from where, and what it says when it cannot.
  */
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "net/net_rig.h"
 
@@ -196,6 +197,40 @@ TEST_IN_TASK(a_cancel_ends_a_dial)
     }
 }
 
+/*
+ * The socket of a dial that was given up lives on in a child, and so does the driver's request
+ * on it: its death is told under a number that is another socket's by then.
+ */
+TEST_IN_TASK(what_becomes_of_a_former_dial_is_not_told_to_the_next_one)
+{
+    struct tn_task *task = NULL;
+    struct dialer former = { .deadline = tn_in(200 * TN_MS) };
+    struct deaf one, other;
+    struct tn_conn *conn = NULL;
+    tn_err result;
+    pid_t child;
+
+    deaf_open_at(&one, AF_INET);
+    deaf_open_at(&other, AF_INET);
+    former.where = text_of(&one.addr);
+    assert_ok(tn_go(NULL, dial_where, &former, NULL, &task));
+    rig_turns();
+    child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    assert_ok(tn_join(&task, &result, rig_patience()));
+    assert_kind(result, TN_DEADLINE);
+    assert_int_equal(shutdown(one.listener, SHUT_RDWR), 0); /* its next SYN is refused */
+    assert_kind(tn_dial_addr(&conn, &other.addr, NULL, tn_in(1500 * TN_MS)), TN_DEADLINE);
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    deaf_close(&one);
+    deaf_close(&other);
+}
+
 /* ---- options ---- */
 
 TEST_IN_TASK(the_source_address_is_as_asked)
@@ -246,6 +281,44 @@ TEST_IN_TASK(a_source_port_can_be_chosen)
     near = tn_local(conn);
     assert_true(tn_addr_same(&near, &source));
     tn_abort(&conn);
+    close(listener);
+}
+
+TEST_IN_TASK(a_source_port_that_has_such_a_connection_is_in_use)
+{
+    struct tn_conn_options options = { 0 };
+    tn_addr source = nobody(AF_INET), addr;
+    struct tn_conn *conn = NULL, *second = NULL;
+    int listener = raw_listen(AF_INET, &addr);
+    char text[TN_ADDR_TEXT];
+
+    options.source = tn_addr_text(&source, text, sizeof(text));
+    assert_ok(tn_dial_addr(&conn, &addr, &options, rig_patience()));
+    assert_kind(tn_dial_addr(&second, &addr, &options, rig_patience()), TN_IN_USE);
+    assert_null(second);
+    tn_abort(&conn);
+    close(listener);
+}
+
+TEST_IN_TASK(a_host_without_a_free_port_is_at_a_limit)
+{
+    struct tn_conn *conns[2] = { NULL }, *third = NULL;
+    tn_addr addr;
+    int listener, range;
+
+    rig_own_network();
+    listener = raw_listen(AF_INET, &addr);
+    range = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+    if (range < 0)
+        skip_test("no range of ports of one's own (%s)", strerror(errno));
+    assert_int_equal(write(range, "20000 20001", 11), 11);
+    close(range);
+    for (int i = 0; i < 2; i++)
+        assert_ok(tn_dial_addr(&conns[i], &addr, NULL, rig_patience()));
+    assert_kind(tn_dial_addr(&third, &addr, NULL, rig_patience()), TN_LIMIT);
+    assert_null(third);
+    for (int i = 0; i < 2; i++)
+        tn_abort(&conns[i]);
     close(listener);
 }
 

@@ -248,6 +248,30 @@ TEST_ON_DRIVERS(closing_a_loop_cancels_its_tasks_and_lets_them_clean_up)
     assert_kind(fresh, TN_CANCELED);
 }
 
+static tn_err start_another(void *arg)
+{
+    tn_err *seen = arg, unused = tn_ok();
+    struct tn_group *group = NULL;
+
+    assert_ok(tn_group_open(&group, TN_GROUP_EACH_ALONE));
+    assert_kind(tn_sleep(TN_NEVER), TN_CANCELED);
+    *seen = tn_go(group, wait_for_ever, &unused, NULL, NULL);
+    tn_group_close(&group);
+    return tn_ok();
+}
+
+TEST_ON_DRIVERS(in_a_loop_that_is_closed_no_group_takes_new_tasks)
+{
+    struct program program;
+    tn_err seen = tn_ok();
+
+    program_open(&program);
+    go(&program, start_another, &seen);
+    program_round(&program);
+    tn_loop_close(&program.loop);
+    assert_kind(seen, TN_CANCELED);
+}
+
 TEST_ON_DRIVERS(facts_tell_the_driver_and_how_much_was_done)
 {
     struct program program;
