@@ -11,7 +11,7 @@
  *
  * One task may read while another one writes.  Two readers or two writers at once, or
  * any use during tn_close, are a bug and stop the program.  A connection belongs to the
- * loop it was made in.
+ * loop it was made in, and one that is still open when that loop ends is such a bug, too.
  *
  * Delivered means delivered.  A write that succeeded is in this host's kernel; tn_confirm
  * tells that the peer's host has it, and tn_close tells how the connection ended.  That

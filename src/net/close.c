@@ -386,7 +386,7 @@ static tn_err close_conn(struct tn_conn **conn, tn_ending *ending, bool throw_aw
         return tn_ok();
     }
     CHECK(closing.conn->reader == NULL && closing.conn->writer == NULL);
-    CHECK(closing.conn->late == NULL);
+    CHECK(closing.conn->late == NULL && closing.conn->pump == NULL);
     conn_return_lease(closing.conn);
     closing.conn->closing = true;
     close_in_order(&closing, deadline);

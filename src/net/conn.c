@@ -96,9 +96,11 @@ void conn_let_go(struct tn_conn *conn, bool reset)
     CHECK(conn->driver == task_driver()); /* not from another loop, nor a forked child */
     CHECK(conn->reader == NULL && conn->writer == NULL && conn->urgent_waiter == NULL);
     CHECK(conn->late == NULL); /* it waits for its first byte, and is not the caller's */
+    CHECK(conn->pump == NULL);
     conn_return_lease(conn);
     if (reset)
         reset_now(conn);
+    task_count_conn(-1);
     conn->dying = true;
     os_driver_cancel(conn->driver, &conn->watch.event);
     os_driver_cancel(conn->driver, &conn->feed.event);
@@ -114,7 +116,8 @@ static void wake(struct tn_conn *conn, uint32_t ready)
         task_wake(conn->writer);
     if (conn->urgent_waiter != NULL)
         task_wake(conn->urgent_waiter);
-    if (conn->pump != NULL && (ready & (uint32_t)(POLLERR | POLLHUP)) != 0)
+    if (conn->pump != NULL && (!conn->watch.event.wanted || /* it needs a new watch */
+                               (ready & (uint32_t)(POLLERR | POLLHUP)) != 0))
         task_wake(conn->pump);
 }
 
@@ -134,9 +137,13 @@ static void on_feed(struct os_event *event)
 {
     struct tn_conn *conn = CONTAINER(event, struct tn_conn, feed.event);
 
-    if (conn->dying)
+    if (conn->dying) {
         free_when_idle(conn);
-    else if (conn->reader != NULL)
+        return;
+    }
+    if (conn->pump != NULL && conn->feed.end < 0)
+        task_wake(conn->pump);
+    if (conn->reader != NULL)
         task_wake(conn->reader);
     else if (conn->late != NULL)
         conn_late_look(conn);
@@ -236,6 +243,19 @@ static bool ask_for_stamps(struct os *os, int fd)
 }
 
 /*
+ * Whoever has the socket next does not take stamps away, and they take the room of what the
+ * peer sends.  What is under way may still bring some: let them be small.
+ */
+static void end_stamps(struct tn_conn *conn)
+{
+    bool all;
+    int still = conn_outq(conn, &all) > 0 ? SOF_TIMESTAMPING_OPT_TSONLY : 0;
+
+    set_number(conn->os, conn->fd, SOL_SOCKET, SO_TIMESTAMPING, still);
+    conn_drop_stamps(conn);
+}
+
+/*
  * With `urgent` nothing may receive ahead: it would swallow the urgent byte.  Where there
  * are stamps somebody has to see them come and take them away (conn_drop_stamps).  On a
  * Unix stream, what is unread must stay with the kernel, which resets the peer for it at
@@ -278,6 +298,7 @@ int conn_new(struct tn_conn **conn, int fd, int family,
     made->mode = conn_may_feed(made) ? CONN_FEED : CONN_DIRECT;
     if (made->mode == CONN_DIRECT)
         conn_watch(made);
+    task_count_conn(1);
     *conn = made;
     return 0;
 }
@@ -333,6 +354,26 @@ static int look_at_stream(struct os *os, int fd, int *family)
     return result == -ENOTCONN ? -EINVAL : result;
 }
 
+/* What of the peer's was received before CONN was made is in TCP's count, too. */
+static void count_former(struct tn_conn *conn)
+{
+    int64_t come, before;
+    uint64_t unread;
+    int state;
+
+    come = conn_come_in_order(conn, &state);
+    do { /* more may come between the looks */
+        before = come;
+        unread = conn_unread(conn);
+        come = unread > 0 ? conn_come_in_order(conn, &state) : come;
+    } while (come != before);
+    if (come < 0)
+        return;
+    conn->uncounted = (uint64_t)come - unread;
+    if (state != TCP_ESTABLISHED && state != TCP_FIN_WAIT1 && state != TCP_FIN_WAIT2)
+        conn->uncounted--; /* the peer's end */
+}
+
 tn_err tn_adopt(struct tn_conn **conn, int fd, const struct tn_conn_options *options)
 {
     struct os *os = task_os();
@@ -347,6 +388,8 @@ tn_err tn_adopt(struct tn_conn **conn, int fd, const struct tn_conn_options *opt
         result = conn_new(conn, fd, family, options, false);
         if (result < 0)
             os_fcntl(os, fd, F_SETFL, flags);
+        else if ((*conn)->tcp)
+            count_former(*conn);
     }
     return err_from(ERR_ADOPT, result);
 }
@@ -355,7 +398,8 @@ tn_err tn_release(struct tn_conn **conn, int *fd, tn_deadline deadline)
 {
     struct tn_conn *old = *conn;
 
-    CHECK(old->writer == NULL && old->urgent_waiter == NULL && old->late == NULL);
+    CHECK(old->writer == NULL && old->urgent_waiter == NULL && old->late == NULL &&
+          old->pump == NULL);
     conn_leave_feed(old);
     os_driver_cancel(old->driver, &old->watch.event);
     while (!os_event_idle(&old->feed.event) || !os_event_idle(&old->watch.event)) {
@@ -368,8 +412,11 @@ tn_err tn_release(struct tn_conn **conn, int *fd, tn_deadline deadline)
     /* The kernel has told us already, and would show others an end instead. */
     if (conn_find_dead(old) < 0)
         return err_from(ERR_ADOPT, old->dead);
+    if (old->confirmable)
+        end_stamps(old);
     conn_return_lease(old);
     *fd = old->fd;
+    task_count_conn(-1);
     os_release(old->os, old);
     *conn = NULL;
     return tn_ok();

@@ -55,10 +55,11 @@ struct tn_conn {
     bool ended;       /* our end has been sent */
     bool peer_ended;  /* the peer's end has come, behind all that is queued */
     bool error_lost;  /* perhaps: a splice may have passed over one */
-    bool dying;       /* let go: it frees itself when the driver has done with it */
-    bool closing;     /* tn_close waits for any edge */
-    bool unsure;      /* was a read short for want of bytes, or at a mark (read.c)? */
-    uint8_t stamps;   /* sent since the error queue was emptied, at least */
+    bool marked;    /* an urgent byte has been seen coming; on a ring not every one is */
+    bool dying;     /* let go: it frees itself when the driver has done with it */
+    bool closing;   /* tn_close waits for any edge */
+    bool unsure;    /* was a read short for want of bytes, or at a mark (read.c)? */
+    uint8_t stamps; /* sent since the error queue was emptied, at least */
     bool urgent_come;
     bool urgent_unplaced; /* fetched, and not known yet where its mark is */
     char urgent_byte;
@@ -74,7 +75,7 @@ struct tn_conn {
     struct tn_task *pump; /* waits for bytes for us; to be woken when we die */
     struct tn_task *urgent_waiter;
     uint64_t urgent_offset;
-    uint64_t urgent_passed;  /* of the peer's, how many marks have been read over */
+    uint64_t uncounted; /* of the peer's bytes in TCP's count, those not in `received` */
     uint64_t urgent_sent_at; /* `written` after the last urgent byte of ours; 0: none */
 
     uint32_t writer_wants; /* what of `ready` wakes the writer */
@@ -208,8 +209,8 @@ void conn_late_look(struct tn_conn *conn);
 
 /* urgent.c */
 /* conn_come_in_order -- TCP's count of what has come without a gap, urgent bytes and the
- * peer's end among it, or -errno. */
-int64_t conn_come_in_order(const struct tn_conn *conn);
+ * peer's end among it, or -errno; and its state. */
+int64_t conn_come_in_order(const struct tn_conn *conn, int *state);
 /* conn_receive_urgent -- recv(2) for connections with `urgent`: never over the byte. */
 ssize_t conn_receive_urgent(struct tn_conn *conn, void *buf, size_t size, bool peek);
 

@@ -46,6 +46,7 @@ struct run {
     struct tn_conn *from, *to;
     tn_deadline deadline;
     unsigned pieces;
+    bool yielded; /* so that a reader of TO could begin */
 };
 
 static size_t held(const struct tn_pump *pump)
@@ -204,29 +205,45 @@ static ssize_t take_by_splice(struct run *run)
 
 /* ---- waiting ---- */
 
+/* Whether anything tells of CONN: what a reader waits for, or a watch. */
+static bool is_heard(const struct tn_conn *conn)
+{
+    return conn->feed.event.wanted || conn->watch.event.wanted;
+}
+
 /*
- * Park until FROM may have something, or TO has died.  Of that a reader of TO would hear;
- * once there is none any more, because TO's peer has ended its side, we watch it.
+ * Park until FROM may have something, or TO has died.  Of that a reader of TO hears, who may
+ * just be about to wait; if there is none, or TO's peer has ended its side, we watch it.
  */
 static int wait_for_bytes(struct run *run)
 {
     struct tn_conn *to = run->to;
     int result;
 
-    if (to->peer_ended)
+    if (!is_heard(to) && !to->peer_ended && !run->yielded) {
+        run->yielded = true;
+        tn_yield();
+        return 0; /* FROM may have had something meanwhile */
+    }
+    if (!is_heard(to))
         conn_watch(to); /* without, for want of memory, the next send will tell */
     CHECK(to->pump == NULL);
     to->pump = task_self();
     result = conn_wait_readable(run->from, NULL, 0, run->deadline);
     to->pump = NULL;
+    if (to->mode == CONN_FEED && to->feed.event.wanted && to->watch.event.wanted)
+        os_driver_cancel(to->driver,
+                         &to->watch.event); /* each arrival would show in both */
     return result;
 }
 
 static bool sink_has_died(struct tn_conn *to)
 {
-    return to->dead < 0 || (to->watch.event.wanted &&
-                            (to->watch.ready & (uint32_t)(POLLERR | POLLHUP)) != 0 &&
-                            conn_find_dead(to) < 0);
+    bool shows =
+        to->feed.end < 0 || (to->watch.event.wanted &&
+                             (to->watch.ready & (uint32_t)(POLLERR | POLLHUP)) != 0);
+
+    return to->dead < 0 || (shows && conn_find_dead(to) < 0);
 }
 
 /* ---- the whole ---- */

@@ -13,6 +13,7 @@
  * nor at the mark of an urgent byte, where every read stops (conn_park_unsure).
  */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -67,14 +68,29 @@ RARE static size_t take_queued(struct tn_conn *conn, char *buf, size_t size, boo
 }
 
 /*
+ * Whether the peer's end has come, where nothing is left to be read.  After a reset there is
+ * none, unless it came before: TCP counts it as a byte, and urgent bytes, which we do not.
+ */
+static bool has_ended(const struct tn_conn *conn)
+{
+    int state;
+    int64_t come = conn_come_in_order(conn, &state);
+    int64_t more = come - (int64_t)(conn->received + conn->uncounted);
+    bool marked = conn->marked || ((conn->driver->abilities & OS_VAGUE_PRI) == 0 &&
+                                   (conn->watch.ready & POLLPRI) != 0);
+
+    return state != TCP_CLOSE || (more == 1 && !marked);
+}
+
+/*
  * The kernel tells of a reset once, and if a send was told, receives see an end.  An end
  * it is only if it came before: then the error is EPIPE (tcp_reset in CLOSE_WAIT).  Where a
- * splice may have passed over the error, TCP's count decides: its ends count as a byte.
+ * splice may have passed over the error, TCP's count decides.
  */
 static ssize_t end_or_error(struct tn_conn *conn)
 {
     if (conn->error_lost && conn->tcp && (conn->dead == 0 || conn->dead == -EPIPE) &&
-        conn_come_in_order(conn) == (int64_t)conn->received)
+        !has_ended(conn))
         conn->dead = -ECONNRESET;
     return conn->dead < 0 && conn->dead != -EPIPE ? conn->dead : 0;
 }
@@ -109,8 +125,10 @@ static bool has_emptied(struct tn_conn *conn, size_t got, size_t size)
         return false;
     if ((conn->watch.ready & POLLPRI) == 0)
         return true;
-    if ((conn->driver->abilities & OS_VAGUE_PRI) == 0)
+    if ((conn->driver->abilities & OS_VAGUE_PRI) == 0) {
+        conn->marked = true;
         return !conn_at_mark(conn);
+    }
     conn->unsure = true;
     return true;
 }
@@ -130,8 +148,10 @@ int conn_park_unsure(struct tn_conn *conn, tn_deadline deadline)
     if (result != -ETIME || soon >= point)
         return result;
     conn->unsure = false;
-    if (conn_at_mark(conn))
+    if (conn_at_mark(conn)) {
         conn->watch.ready |= POLLIN | POLLPRI; /* the second: see conn_recv */
+        conn->marked = true;
+    }
     return 0;
 }
 

@@ -27,7 +27,7 @@ static int before_mark(const struct tn_conn *conn)
     return result < 0 ? result : before;
 }
 
-int64_t conn_come_in_order(const struct tn_conn *conn)
+int64_t conn_come_in_order(const struct tn_conn *conn, int *state)
 {
     struct tcp_info info;
     socklen_t size = sizeof(info);
@@ -35,6 +35,7 @@ int64_t conn_come_in_order(const struct tn_conn *conn)
 
     memset(&info, 0, sizeof(info));
     result = os_getsockopt(conn->os, conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+    *state = info.tcpi_state;
     return result < 0 ? result : (int64_t)info.tcpi_bytes_received;
 }
 
@@ -51,13 +52,14 @@ bool conn_at_mark(const struct tn_conn *conn)
  */
 static int place_urgent(struct tn_conn *conn)
 {
-    int64_t in_order = conn_come_in_order(conn); /* first: more may come after it */
+    int state;
+    int64_t in_order = conn_come_in_order(conn, &state); /* first: more may come after */
     int before = before_mark(conn);
     uint64_t place = conn->received + (uint64_t)before;
 
     if (in_order < 0 || before < 0)
         return in_order < 0 ? (int)in_order : before;
-    if ((uint64_t)in_order <= place + conn->urgent_passed && !conn_at_mark(conn))
+    if ((uint64_t)in_order <= place + conn->uncounted && !conn_at_mark(conn))
         return 0;
     conn->urgent_unplaced = false;
     conn->urgent_come = true;
@@ -134,7 +136,7 @@ ssize_t conn_receive_urgent(struct tn_conn *conn, void *buf, size_t size, bool p
             if (fetched < 0)
                 return fetched;
             got = conn_recv(conn, buf, 1, flags);
-            conn->urgent_passed += !peek && got == 1;
+            conn->uncounted += !peek && got == 1; /* the urgent one, before it */
             return got;
         }
     }
@@ -150,7 +152,7 @@ tn_err tn_send_urgent(struct tn_conn *conn, char byte, tn_deadline deadline)
     if (conn->ended || conn->dead < 0)
         return err_from(ERR_URGENT, conn->ended ? -ESHUTDOWN : conn->dead);
     if (conn->urgent_sent_at > 0 &&
-        conn->written - conn_outq(conn, &all) < conn->urgent_sent_at)
+        conn_outq(conn, &all) > conn->written - conn->urgent_sent_at)
         return err_make(ERR_URGENT, TN_IN_USE);
     for (;;) {
         ssize_t sent = os_send(conn->os, conn->fd, &byte, 1, flags);
@@ -177,11 +179,14 @@ tn_err tn_wait_urgent(struct tn_conn *conn, char *byte, uint64_t *offset,
         return err_make(ERR_URGENT, TN_UNSUPPORTED);
     CHECK(conn->urgent_waiter == NULL);
     for (;;) {
-        int result = conn_watch(conn), fetched = 0;
+        int result = conn->watch.error < 0 ? conn->watch.error : conn_watch(conn);
+        int fetched = 0;
         uint32_t over;
 
-        if (result == 0 && conn->watch.error < 0)
-            return err_from(ERR_URGENT, conn->watch.error);
+        if (result < 0 && result != -EAGAIN) {
+            conn->watch.error = 0; /* said once, as by reads and writes */
+            return err_from(ERR_URGENT, result);
+        }
         /* Looked at first, so that nothing that comes before an end is missed. */
         over = conn->watch.ready & (POLLRDHUP | POLLHUP | POLLERR);
         if (!conn->urgent_come &&

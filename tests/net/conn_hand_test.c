@@ -117,6 +117,28 @@ TEST_IN_TASK(a_released_descriptor_is_whole)
     }
 }
 
+/* They would fill the receive buffer of somebody who never looks for them. */
+TEST_IN_TASK(a_released_descriptor_brings_no_stamps)
+{
+    struct tn_conn_options options = { .confirmable = true };
+    struct wire wire = wire_open_with(AF_INET, &options);
+    struct pollfd entry = { .events = POLLIN };
+    struct msghdr message = { 0 };
+
+    for (int i = 0; i < 5; i++)
+        assert_ok(tn_write(wire.conn, "x", 1, NULL, rig_patience()));
+    assert_ok(tn_confirm(wire.conn, NULL, rig_patience()));
+    assert_ok(tn_write(wire.conn, "x", 1, NULL, rig_patience()));
+    assert_ok(tn_release(&wire.conn, &entry.fd, rig_patience()));
+    assert_int_equal(raw_number(entry.fd, SOL_SOCKET, SO_TIMESTAMPING), 0);
+    assert_int_equal(recvmsg(entry.fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    raw_send(entry.fd, "out", 3);
+    assert_int_equal(poll(&entry, 1, 0), 0);
+    assert_ok(tn_adopt(&wire.conn, entry.fd, NULL));
+    wire_drop(&wire);
+}
+
 TEST_IN_TASK(what_was_received_ahead_is_read_before_a_release)
 {
     FOR_EACH_WIRE(family, state)

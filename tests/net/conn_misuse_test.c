@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <tenon/pump.h>
+
 /* Run BODY(ARG) as a program of its own: it has to be stopped by the check that SAYS so. */
 static void expect_stopped(tn_task_fn *body, const char *says, const void *arg)
 {
@@ -100,6 +102,60 @@ static tn_err close_beside_a_writer(void *arg)
 {
     (void)arg;
     return both_use(write_much, close_in_order);
+}
+
+static tn_err pump_into(void *arg)
+{
+    struct tn_conn *near = NULL, *far = NULL;
+    struct tn_pump pump = { 0 };
+
+    assert_ok(tn_pair(&near, &far));
+    return tn_pump(&pump, near, arg, TN_NEVER);
+}
+
+static tn_err abort_conn(void *arg)
+{
+    struct tn_conn *conn = arg;
+
+    tn_abort(&conn);
+    return tn_ok();
+}
+
+static tn_err release_conn(void *arg)
+{
+    struct tn_conn *conn = arg;
+    int fd;
+
+    return tn_release(&conn, &fd, TN_NEVER);
+}
+
+static tn_err let_go_beside_a_pump(void *arg)
+{
+    return both_use(pump_into, *(tn_task_fn *const *)arg);
+}
+
+TEST_ON_DRIVERS(letting_go_of_the_sink_of_a_pump_stops_the_program)
+{
+    static tn_task_fn *const ways[] = { close_in_order, abort_conn, release_conn };
+
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        expect_stopped(let_go_beside_a_pump, "pump == NULL", &ways[i]);
+}
+
+static tn_err leave_open(void *arg)
+{
+    struct tn_conn *near = NULL, *far = NULL;
+    char byte;
+
+    (void)arg;
+    assert_ok(tn_pair(&near, &far));
+    tn_abort(&far);
+    return tn_read(near, &byte, 1, NULL, tn_in(TN_SECOND));
+}
+
+TEST_ON_DRIVERS(a_connection_that_is_left_open_stops_the_program_as_its_loop_ends)
+{
+    expect_stopped(leave_open, "a connection is still open", NULL);
 }
 
 TEST_ON_DRIVERS(two_readers_at_once_stop_the_program)

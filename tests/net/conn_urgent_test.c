@@ -228,6 +228,51 @@ TEST_IN_TASK(a_second_urgent_byte_waits_for_the_firsts_acknowledgement)
     wire_drop(&wire);
 }
 
+/* What was under way before the connection was made ours is none of its bytes. */
+TEST_IN_TASK(so_it_does_behind_what_was_sent_before_an_adoption)
+{
+    struct tn_conn_options options = { .urgent = true };
+    struct wire wire = wire_open(AF_INET);
+    int fd = -1;
+
+    assert_ok(tn_release(&wire.conn, &fd, rig_patience()));
+    raw_deaf(wire.peer);
+    raw_fill(fd);
+    raw_set(fd, SOL_SOCKET, SO_SNDBUF, 4 * raw_number(fd, SOL_SOCKET, SO_SNDBUF));
+    assert_ok(tn_adopt(&wire.conn, fd, &options));
+    assert_ok(tn_send_urgent(wire.conn, '1', rig_patience()));
+    assert_kind(tn_send_urgent(wire.conn, '2', rig_patience()), TN_IN_USE);
+    raw_hearing(wire.peer);
+    wire_drop(&wire);
+}
+
+static tn_err wait_without_a_watch(void *arg)
+{
+    struct fault *fault = arg;
+    uint64_t offset;
+    struct wire wire;
+    char byte;
+
+    fault_name(fault, FAULT_ARM, 1, 1, ENOSPC);
+    wire = urgent_wire();
+    assert_ok(tn_sleep(tn_in(TN_MS)));
+    assert_kind(tn_wait_urgent(wire.conn, &byte, &offset, rig_patience()), TN_LIMIT);
+    fault_off(fault);
+    assert_int_equal(send(wire.peer, "!", 1, MSG_OOB), 1);
+    assert_ok(tn_wait_urgent(wire.conn, &byte, &offset, rig_patience()));
+    wire_drop(&wire);
+    return tn_ok();
+}
+
+TEST_ON_DRIVERS(a_wait_that_cannot_be_watched_for_says_so_once)
+{
+    struct tn_loop_options options = { .driver = test_driver() };
+    struct fault fault;
+
+    fault_init(&fault, &os_linux);
+    assert_ok(run_on(&fault.os, wait_without_a_watch, &fault, &options));
+}
+
 static tn_err send_urgent_interrupted(void *arg)
 {
     struct fault *fault = arg;

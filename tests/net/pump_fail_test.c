@@ -91,7 +91,8 @@ struct torn {
     struct os os;
     struct os_calls calls;
     struct line line;
-    bool ended; /* the peer had ended its side before */
+    bool ended;                    /* the peer had ended its side before */
+    void (*before)(struct wire *); /* what had come */
     bool done;
     tn_err read;
 };
@@ -120,6 +121,28 @@ static tn_err read_back(void *arg)
     return tn_ok();
 }
 
+/* It was a connection before: what had come then is in TCP's count. */
+static void take_over(struct wire *wire)
+{
+    int fd = -1;
+
+    wire_send(wire, 5);
+    wire_take(wire, 5);
+    assert_ok(tn_release(&wire->conn, &fd, rig_patience()));
+    assert_ok(tn_adopt(&wire->conn, fd, NULL));
+}
+
+/* An urgent byte has been passed over. */
+static void pass_urgent(struct wire *wire)
+{
+    char buf[2];
+
+    assert_int_equal(send(wire->peer, "x!", 2, MSG_OOB), 2);
+    raw_send(wire->peer, "y", 1);
+    assert_ok(tn_read_all(wire->conn, buf, 2, NULL, rig_patience()));
+    assert_memory_equal(buf, "xy", 2);
+}
+
 static tn_err torn_main(void *arg)
 {
     struct torn *torn = arg;
@@ -129,6 +152,8 @@ static tn_err torn_main(void *arg)
     uint64_t sent = 0;
 
     line_open(line, AF_INET, WIRE_LARGE);
+    if (torn->before != NULL)
+        torn->before(&line->to);
     if (torn->ended)
         assert_int_equal(shutdown(line->to.peer, SHUT_WR), 0);
     assert_ok(tn_go(NULL, read_back, torn, NULL, &reader));
@@ -147,14 +172,26 @@ static tn_err torn_main(void *arg)
     return tn_ok();
 }
 
+static void be_torn(const char *driver, bool ended, void (*before)(struct wire *))
+{
+    struct torn torn = { .calls = *os_linux.calls, .ended = ended, .before = before };
+    struct tn_loop_options options = { .driver = driver };
+
+    torn.calls.splice_out = torn_splice_out;
+    torn.os.calls = &torn.calls;
+    assert_ok(run_on(&torn.os, torn_main, &torn, &options));
+}
+
 TEST_ON_DRIVERS(a_reset_that_a_splice_has_met_is_no_end_for_who_reads)
 {
     for (int ended = 0; ended < 2; ended++) {
-        struct torn torn = { .calls = *os_linux.calls, .ended = ended };
-        struct tn_loop_options options = { .driver = test_driver() };
-
-        torn.calls.splice_out = torn_splice_out;
-        torn.os.calls = &torn.calls;
-        assert_ok(run_on(&torn.os, torn_main, &torn, &options));
+        be_torn(test_driver(), ended, NULL);
+        be_torn(test_driver(), ended, take_over);
     }
+}
+
+/* On a ring not every urgent byte is seen coming (docs/reliability.md). */
+TEST(nor_where_an_urgent_byte_was_passed_over)
+{
+    be_torn("epoll", false, pass_urgent);
 }

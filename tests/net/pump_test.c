@@ -282,6 +282,29 @@ TEST_IN_TASK(a_sink_that_dies_after_its_end_wakes_the_pump)
     }
 }
 
+/* Nor has anybody ever read it, or not since: a reader who gave up leaves a request behind. */
+TEST_IN_TASK(a_sink_that_nobody_reads_wakes_the_pump_when_it_dies)
+{
+    for (enum wire_state state = WIRE_FRESH; state < WIRE_STATES; state++) {
+        for (int left = 0; left < 2; left++) {
+            struct line line;
+            char byte;
+
+            line_open(&line, AF_INET, state);
+            if (left)
+                assert_kind(tn_read(line.to.conn, &byte, 1, NULL, tn_in(TN_MS)),
+                            TN_DEADLINE);
+            line_start(&line);
+            rig_turns();
+            raw_reset(line.to.peer);
+            line.to.peer = -1;
+            assert_kind(line_join(&line), TN_RESET);
+            assert_int_equal(line.pump.failed, TN_PUMP_TO);
+            line_drop(&line);
+        }
+    }
+}
+
 TEST_IN_TASK(without_pass_end_the_sink_stays_open)
 {
     struct line line;
