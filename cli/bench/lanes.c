@@ -61,7 +61,7 @@ static void describe_connect(const struct lane *lane, struct failure *failure, t
     if (err.code == EMFILE)
         (void)snprintf(failure->hint, sizeof(failure->hint),
                        "raise the limit of open files: ulimit -Hn");
-    else if (err.code == EADDRNOTAVAIL)
+    else if (err.kind == TN_LIMIT && err.code == EADDRNOTAVAIL)
         (void)snprintf(failure->hint, sizeof(failure->hint),
                        "all local ports are taken: see net.ipv4.ip_local_port_range");
 }

@@ -197,6 +197,16 @@ static int say_what_is_taken(struct os *os, const tn_addr *addr,
                : -EAGAIN;
 }
 
+/* Of connect(2) EAGAIN is said by nobody but say_what_is_taken: the kernel's own number says more. */
+static tn_err dial_error(int result)
+{
+    tn_err err = err_from(ERR_DIAL, result == -EAGAIN ? -EADDRNOTAVAIL : result);
+
+    if (result == -EAGAIN)
+        err.kind = TN_LIMIT;
+    return err;
+}
+
 static int dial_one(struct tn_conn **conn, const tn_addr *addr,
                     const struct tn_conn_options *options, tn_deadline deadline)
 {
@@ -240,7 +250,7 @@ tn_err tn_dial_addr(struct tn_conn **conn, const tn_addr *addr,
     CHECK(task_self() != NULL);
     result = dial_one(&made, addr, options, deadline);
     if (result < 0)
-        return err_from(ERR_DIAL, result);
+        return dial_error(result);
     *conn = made;
     return tn_ok();
 }
@@ -350,7 +360,7 @@ tn_err tn_dial(struct tn_conn **conn, const char *where,
     if (!tn_failed(err)) {
         result = count == 1 ? dial_one(&made, &list[0], options, deadline)
                             : dial_race(&made, list, count, &race);
-        err = err_from(ERR_DIAL, result);
+        err = dial_error(result);
     }
     os_release(task_os(), list);
     if (!tn_failed(err))
