@@ -146,7 +146,7 @@ static tn_err end_receiving(struct carry *carry, tn_err err)
     if (err.kind != TN_EOF)
         return tn_ok(); /* canceled */
     carry->peer_ended = true;
-    if (carry->input_is_tty && !carry->input_ended)
+    if (carry->input.is_terminal && !carry->input_ended)
         return stop_all(carry, STOP_ENOUGH); /* nobody wants to type more */
     if (carry->acked_at)
         return stop_all(carry, STOP_NOT); /* the sender only waited for this */
@@ -291,8 +291,8 @@ tn_err carry_run(struct carry *carry)
         err = start_tasks(carry);
     if (!tn_failed(err)) {
         /* On a terminal the bytes themselves are what is to be seen. */
-        progress_start(&meter, carry->settings->silent || isatty(carry->output.fd) ||
-                                   carry->input_is_tty);
+        progress_start(&meter, carry->settings->silent || carry->output.is_terminal ||
+                                   carry->input.is_terminal);
         wait_for_all(carry);
     }
     tn_group_close(&carry->group);

@@ -39,7 +39,6 @@ struct carry {
     struct local input, output; /* no input: the peer reads an end at once, unless
                            `receive_only`: then it reads one after it has ended itself */
     bool receive_only;
-    bool input_is_tty;
     bool close_output;    /* it is a file of ours: close it before the connection ends */
     tn_deadline deadline; /* --max-time */
     int64_t started;      /* when the connection stood */

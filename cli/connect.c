@@ -128,7 +128,6 @@ int connect_main(struct settings *settings)
     connecting.carry.name = where.name;
     connecting.carry.id = 1;
     connecting.carry.input = local_end(STDIN_FILENO);
-    connecting.carry.input_is_tty = isatty(STDIN_FILENO);
     err = tn_run(main_task, &connecting, NULL);
     if (connecting.signal)
         interrupt_die(connecting.signal);

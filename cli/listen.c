@@ -50,7 +50,6 @@ static int carry_client(struct listening *listening, struct client *client)
     carry.started = tn_now();
     carry.input = local_end(files || listening->input_over ? -1 : STDIN_FILENO);
     carry.receive_only = files;
-    carry.input_is_tty = carry.input.fd >= 0 && isatty(STDIN_FILENO);
     carry.output = local_end(STDOUT_FILENO);
     carry.deadline = settings->keep ? TN_NEVER : listening->gate.deadline;
     client->conn = NULL;

@@ -53,7 +53,10 @@ struct local local_end(int fd)
     struct stat status;
     struct local end = { .fd = fd };
 
-    end.is_file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (fd >= 0 && fstat(fd, &status) == 0) {
+        end.is_file = S_ISREG(status.st_mode);
+        end.is_terminal = S_ISCHR(status.st_mode) && isatty(fd);
+    }
     return end;
 }
 

@@ -26,8 +26,9 @@ void local_raise_files(void);
 
 /* An end of ours. */
 struct local {
-    int fd;       /* -1: none */
-    bool is_file; /* a regular one: reading and writing never wait */
+    int fd;           /* -1: none */
+    bool is_file;     /* a regular one: reading and writing never wait */
+    bool is_terminal; /* or was one, before it hung up */
 };
 
 /* local_end -- FD as an end of ours. */

@@ -63,7 +63,7 @@ static void find_cut(const struct carry *carry, struct finding *finding)
     if (!reset)
         (void)snprintf(finding->why, sizeof(finding->why),
                        "its host stopped answering (%s)", numbers);
-    else if (!carry->input_ended && !carry->input_is_tty)
+    else if (!carry->input_ended && !carry->input.is_terminal)
         (void)snprintf(finding->why, sizeof(finding->why),
                        "reset by peer before our input ended (%s)", numbers);
     else if (missing || (!carry->sent && !carry->received))
