@@ -71,7 +71,7 @@ static int send_file(struct demo *demo)
                           : tn_in(demo->settings->max_time);
     carry->input = local_end(open(demo->file, O_RDONLY | O_CLOEXEC));
     if (carry->input.fd < 0)
-        return report_error(EXIT_OTHER, "open", demo->file, "%s", strerror(errno));
+        return report_error(EXIT_OUTPUT, "open", demo->file, "%s", strerror(errno));
     code = file_create(demo->back, 1, &carry->output);
     if (code) {
         (void)close(carry->input.fd);

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -102,6 +103,21 @@ static bool try_again(int fd, short events, tn_err *err)
     return false;
 }
 
+/*
+ * Does NUMBER, which reading END gave, say that there is nothing to read?  EIO: a terminal
+ * that will not bring us to the front any more.  EBADF: /dev/null, only for writing, as
+ * local_prepare leaves it and nohup(1) does; any other end is one that we should have had.
+ */
+static bool is_empty(struct local end, int number)
+{
+    struct stat status;
+
+    if (number == EIO)
+        return end.is_terminal;
+    return number == EBADF && fstat(end.fd, &status) == 0 && S_ISCHR(status.st_mode) &&
+           status.st_rdev == makedev(1, 3);
+}
+
 tn_err local_read(struct local end, void *buf, size_t size, size_t *got)
 {
     tn_err err;
@@ -112,8 +128,7 @@ tn_err local_read(struct local end, void *buf, size_t size, size_t *got)
             *got = (size_t)count;
             return tn_ok();
         }
-        /* EIO: the terminal is gone.  EBADF: closed from the beginning. */
-        if (count == 0 || (end.fd == STDIN_FILENO && (errno == EBADF || errno == EIO)))
+        if (count == 0 || is_empty(end, errno))
             return tn_err_user(TN_EOF, 0);
         if (!try_again(end.fd, POLLIN, &err))
             return err;

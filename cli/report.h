@@ -25,7 +25,7 @@ enum exit_code {
     EXIT_UNREACHED = 4,    /* refused, unreachable */
     EXIT_LATE = 5,         /* a deadline passed */
     EXIT_CUT = 7,          /* reset, or cut by the peer */
-    EXIT_OUTPUT = 8,       /* our own output failed */
+    EXIT_OUTPUT = 8,       /* our own output failed, or our input */
     EXIT_UNCONFIRMED = 9,  /* not all was acknowledged */
     EXIT_THRESHOLD = 10,   /* a figure is over its limit, or an answer is wrong */
     EXIT_NOT_REACHED = 11, /* wait: it was not there in time */

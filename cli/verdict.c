@@ -106,12 +106,14 @@ static void find_local(const struct carry *carry, struct finding *finding)
     finding->reason = output ? "output" : "input";
     if (output && carry->local_errno == EPIPE)
         return; /* the reader had enough: quiet */
-    finding->code = output ? EXIT_OUTPUT : EXIT_OTHER;
+    finding->code = EXIT_OUTPUT;
     finding->what = output ? "write" : "read";
     finding->where = file ? file : output ? "standard output" : "standard input";
     (void)snprintf(finding->why, sizeof(finding->why),
                    "%s (sent %s, received %" PRIu64 ")",
-                   carry->local_errno == EBADF ? "closed" : strerror(carry->local_errno),
+                   carry->local_errno != EBADF ? strerror(carry->local_errno)
+                   : output                    ? "closed"
+                                               : "not open for reading",
                    bytes_text(carry->sent, sent, sizeof(sent)), carry->received);
 }
 

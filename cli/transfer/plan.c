@@ -8,6 +8,7 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,9 @@ static int add_stdin(struct plan *plan, const char *name)
 
     if (fstat(STDIN_FILENO, &status))
         return report_error(EXIT_OUTPUT, "read", "standard input", "%s", strerror(errno));
+    if ((fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) == O_WRONLY) /* or closed */
+        return report_error(EXIT_OUTPUT, "read", "standard input",
+                            "not open for reading");
     entry = add(plan, KIND_FILE, &status, name, 0);
     if (!entry)
         return complain_memory();

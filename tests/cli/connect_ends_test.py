@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """tenon connect: what cannot work, our own ends (files, terminals, signals), and options."""
 import contextlib
+import ctypes
+import mmap
 import os
 import pty
 import resource
@@ -126,11 +128,12 @@ def it_ends_with_the_reader_of_its_output_even_if_the_peer_says_no_more():
 
 @test
 def a_closed_standard_input_is_an_empty_one():
-    with Peer(read_all) as peer:
-        result = subprocess.run(["sh", "-c", f"exec {TENON} 127.0.0.1 {peer.port} <&-"],
-                                capture_output=True, timeout=LIMIT_S, check=False)
-        assert (result.returncode, result.stderr) == (0, b"")
-    assert peer.result == b""
+    for closed in ("<&-", "0>/dev/null"):  # the other is nohup(1)'s way
+        with Peer(read_all) as peer:
+            result = subprocess.run(["sh", "-c", f"exec {TENON} 127.0.0.1 {peer.port} {closed}"],
+                                    capture_output=True, timeout=LIMIT_S, check=False)
+            assert (result.returncode, result.stderr) == (0, b"")
+        assert peer.result == b""
 
 
 @test
@@ -151,12 +154,30 @@ def a_closed_standard_output_is_exit_8_once_there_is_something_to_write():
 
 
 @test
-def an_input_that_cannot_be_read_is_exit_1_and_no_end_for_the_peer():
-    folder = os.open("/", os.O_RDONLY)
-    with Peer(ends_in_reset) as peer:
-        expect(tenon(*peer.words, stdin=folder), 1, ["standard input", "Is a directory"])
-    os.close(folder)
-    assert peer.result == (b"", True)
+def an_input_that_cannot_be_read_is_exit_8_and_no_end_for_the_peer():
+    with unreadable(b"x" * mmap.PAGESIZE) as memory, tempfile.TemporaryFile() as file:
+        only_written = os.open(f"/proc/self/fd/{file.fileno()}", os.O_WRONLY)
+        folder = os.open("/", os.O_RDONLY)
+        for stdin, why, before in [(folder, "Is a directory", b""),
+                                   (only_written, "not open for reading", b""),
+                                   (memory, "Input/output error", b"x" * mmap.PAGESIZE)]:
+            with Peer(ends_in_reset) as peer:
+                expect(tenon(*peer.words, stdin=stdin), 8, ["read standard input", why])
+            assert peer.result == (before, True), why
+
+
+@contextlib.contextmanager
+def unreadable(content):
+    """A file that gives CONTENT, whole pages of it, and then EIO."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    start_of = libc.mmap(None, ctypes.c_size_t(2 * len(content)), mmap.PROT_READ | mmap.PROT_WRITE,
+                         mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
+    ctypes.memmove(start_of, content, len(content))
+    libc.munmap(ctypes.c_void_p(start_of + len(content)), ctypes.c_size_t(len(content)))
+    with open("/proc/self/mem", "rb", buffering=0) as file:
+        file.seek(start_of)
+        yield file
 
 
 # ---------------------------------------------------------------- signals, terminals

@@ -128,7 +128,7 @@ FAILURES = [
      served_by(answers)),
     (9, "deadline passed after 800.0 ms (sent ", ("--max-time", "800ms"), never_accepted,
      {"stdin": pattern(MANY)}),
-    (1, "read standard input: Is a directory", (), served_by(read_all), {"stdin": FOLDER}),
+    (8, "read standard input: Is a directory", (), served_by(read_all), {"stdin": FOLDER}),
 ]
 
 

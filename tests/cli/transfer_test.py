@@ -9,8 +9,8 @@ import signal
 import subprocess
 import tempfile
 
-from rig import (LIMIT_S, SCALE, Server, Skip, collect, expect, free_port, pattern, run, start, tenon,
-                 test, wait_for)
+from rig import (LIMIT_S, SCALE, TENON, Server, Skip, collect, expect, free_port, pattern, run, start,
+                 tenon, test, wait_for)
 from transfer_peer import Gatekeeper, arrived, listing, make_tree, parts, strace
 
 DATA = pattern(3_000_000)
@@ -77,6 +77,18 @@ def standard_input_arrives_under_the_name_that_it_is_given():
         with receiver(target) as server:
             assert tenon("send", f"127.0.0.1:{server.port}", stdin=file).code == 0
         assert read(os.path.join(target, "stdin")) == DATA
+
+
+@test
+def an_input_that_cannot_be_read_is_no_empty_file():
+    with folders("to") as (target,), receiver(target) as server, tempfile.TemporaryFile() as file:
+        for stdin in ("<&-", f"0>/proc/{os.getpid()}/fd/{file.fileno()}", "0>/dev/null"):
+            result = subprocess.run(
+                ["sh", "-c", f"exec {TENON} send 127.0.0.1:{server.port} --as name {stdin}"],
+                capture_output=True, timeout=LIMIT_S, check=False)
+            assert result.returncode == 8 and b"read standard input: not open" in result.stderr, \
+                (stdin, result)
+        assert os.listdir(target) == []
 
 
 @test
