@@ -22,6 +22,7 @@
 struct listening {
     struct gate gate;
     const struct settings *settings;
+    struct local input;
     bool input_over; /* standard input has ended: later clients read an end at once */
     struct program *program;
     int signal;
@@ -48,7 +49,7 @@ static int carry_client(struct listening *listening, struct client *client)
     carry.id = client->id;
     carry.conn = client->conn;
     carry.started = tn_now();
-    carry.input = local_end(files || listening->input_over ? -1 : STDIN_FILENO);
+    carry.input = files || listening->input_over ? local_end(-1) : listening->input;
     carry.receive_only = files;
     carry.output = local_end(STDOUT_FILENO);
     carry.deadline = settings->keep ? TN_NEVER : listening->gate.deadline;
@@ -155,6 +156,7 @@ int listen_main(struct settings *settings)
     if (code)
         return code;
     listening.gate.arg = &listening;
+    listening.input = local_end(STDIN_FILENO);
     if (settings->keep && !settings->exec && !settings->output)
         listening.gate.most = 1; /* they take turns */
     local_raise_files();

@@ -118,6 +118,17 @@ static bool is_empty(struct local end, int number)
            status.st_rdev == makedev(1, 3);
 }
 
+/*
+ * A terminal that hangs up looks like one whose user has typed Ctrl-D: the window was
+ * closed, or the line is cut.  SIGHUP may not be here yet, or never come.
+ */
+static bool has_hung_up(struct local end)
+{
+    struct pollfd entry = { .fd = end.fd };
+
+    return end.is_terminal && poll(&entry, 1, 0) == 1 && (entry.revents & POLLHUP);
+}
+
 tn_err local_read(struct local end, void *buf, size_t size, size_t *got)
 {
     tn_err err;
@@ -129,7 +140,7 @@ tn_err local_read(struct local end, void *buf, size_t size, size_t *got)
             return tn_ok();
         }
         if (count == 0 || is_empty(end, errno))
-            return tn_err_user(TN_EOF, 0);
+            return has_hung_up(end) ? tn_err_errno(EIO) : tn_err_user(TN_EOF, 0);
         if (!try_again(end.fd, POLLIN, &err))
             return err;
     }

@@ -38,7 +38,8 @@ struct local local_end(int fd);
  * local_read -- wait for bytes of END, then take what has come: 1 to SIZE, into *GOT.
  *
  * Errors: TN_EOF at the end, also when standard input was closed from the beginning;
- * TN_CANCELED; others with the errno as their code: EBADF when it is not open for reading.
+ * TN_CANCELED; others with the errno as their code: EBADF when it is not open for reading,
+ * EIO also when a terminal has hung up.
  */
 TN_MUST tn_err local_read(struct local end, void *buf, size_t size, size_t *got);
 

@@ -220,6 +220,43 @@ def on_a_terminal_the_peers_end_is_the_end():
     os.close(slave)
 
 
+def on_a_terminal(end, script):
+    """Run the command on a terminal where a line is typed and then END(master) is called.
+
+    What the peer reads from then on, by SCRIPT; the exit code, negative if it is a signal.
+    """
+    came = threading.Event()
+
+    def read_on(conn):
+        assert conn.recv(100) == b"hello\n"
+        came.set()
+        return script(conn)
+
+    with Peer(read_on) as peer:
+        child, master = pty.fork()
+        if child == 0:
+            os.execv(TENON, [TENON, "127.0.0.1", str(peer.port)])
+        os.write(master, b"hello\n")
+        assert came.wait(LIMIT_S)
+        end(master)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return peer.result, code
+
+
+@test
+def a_terminal_that_hangs_up_is_no_end_for_the_peer():
+    for _ in range(20):  # what is seen first, the signal or the end, is a race
+        result, code = on_a_terminal(os.close, ends_in_reset)
+        assert result == (b"", True) and code in (8, -signal.SIGHUP), (result, code)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert on_a_terminal(os.close, ends_in_reset) == ((b"", True), 8)
+
+
+@test
+def an_end_that_is_typed_is_an_end_for_the_peer():
+    assert on_a_terminal(lambda master: os.write(master, b"\x04"), read_all) == (b"", 0)
+
+
 @test
 def input_that_goes_on_after_the_peers_end_is_still_sent():
     ended = threading.Event()
