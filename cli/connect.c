@@ -78,7 +78,8 @@ static tn_err connect_task(void *arg)
     carry->output = local_end(STDOUT_FILENO);
     if (settings->output) {
         carry->close_output = true;
-        connecting->code = file_create(settings->output, 1, &carry->output);
+        connecting->code =
+            file_create(settings->output, 1, &carry->output, carry->deadline);
         if (connecting->code) {
             tn_abort(&carry->conn);
             return tn_ok();

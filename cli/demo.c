@@ -72,7 +72,7 @@ static int send_file(struct demo *demo)
     carry->input = local_end(open(demo->file, O_RDONLY | O_CLOEXEC));
     if (carry->input.fd < 0)
         return report_error(EXIT_OUTPUT, "open", demo->file, "%s", strerror(errno));
-    code = file_create(demo->back, 1, &carry->output);
+    code = file_create(demo->back, 1, &carry->output, carry->deadline);
     if (code) {
         (void)close(carry->input.fd);
         return code;

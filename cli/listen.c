@@ -56,7 +56,7 @@ static int carry_client(struct listening *listening, struct client *client)
     client->conn = NULL;
     if (settings->output) {
         carry.close_output = true;
-        code = file_create(settings->output, client->id, &carry.output);
+        code = file_create(settings->output, client->id, &carry.output, carry.deadline);
     }
     if (code) {
         tn_abort(&carry.conn);

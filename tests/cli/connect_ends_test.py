@@ -93,6 +93,36 @@ def a_file_size_limit_is_exit_8_and_the_peer_sees_a_reset():
 
 
 @test
+def a_named_pipe_that_nobody_reads_is_waited_for_until_we_are_told_to_stop():
+    def script(conn):
+        conn.sendall(b"for the pipe")
+        accepted.set()
+        return ends_in_reset(conn)
+
+    with tempfile.TemporaryDirectory() as folder:
+        fifo = f"{folder}/fifo"
+        os.mkfifo(fifo)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            accepted = threading.Event()
+            with Peer(script) as peer, start(*peer.words, "-o", fifo) as process:
+                assert accepted.wait(LIMIT_S)
+                process.send_signal(number)
+                assert process.wait(LIMIT_S) == -number
+            assert peer.result == (b"", True)
+        with Peer(script) as peer:
+            expect(tenon(*peer.words, "-o", fifo, "--max-time", "1s"), 5, "deadline passed")
+        assert peer.result == (b"", True)
+
+        accepted = threading.Event()
+        with Peer(lambda conn: conn.sendall(b"for the pipe") or accepted.set()) as peer, \
+                start(*peer.words, "-o", fifo, stdin=subprocess.DEVNULL) as process:
+            assert accepted.wait(LIMIT_S)
+            with open(fifo, "rb") as file:
+                assert file.read() == b"for the pipe"
+            assert process.wait(LIMIT_S) == 0
+
+
+@test
 def a_reader_of_our_output_that_has_enough_is_a_quiet_0():
     def script(conn):
         read_all(conn)

@@ -173,6 +173,24 @@ def k_and_o_write_a_file_for_each_of_many_clients_at_once():
 
 
 @test
+def a_client_whose_named_pipe_nobody_reads_keeps_no_other_waiting():
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/1")
+        with Server("-l", "-k", "127.0.0.1:0", "-o", f"{folder}/%n") as server, \
+                server.connect() as first:
+            wait_for(lambda: server.events("accept"), "the first client")
+            with server.connect() as second:
+                send_and_end(second, b"content")
+                assert second.recv(1) == b""
+            with open(f"{folder}/2", "rb") as file:
+                assert file.read() == b"content"
+            server.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: not listens(server.port), "it to stop accepting")
+            assert server.stop().code == 1
+            assert ends_in_reset(first) == (b"", True)
+
+
+@test
 def a_mere_port_means_loopback_where_files_are_written_or_programs_run():
     with tempfile.TemporaryDirectory() as folder:
         with Server("-l", "0", "-k", "-o", f"{folder}/%n") as server:
