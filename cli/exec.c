@@ -111,9 +111,11 @@ static int spawn(struct program *program)
                 posix_spawn_file_actions_adddup2(&actions, program->fd, STDOUT_FILENO);
         if (!error)
             error = set_signals(&attributes);
+        local_lower_files();
         if (!error)
             error = posix_spawnp(&program->pid, command[0], &actions, &attributes,
                                  command, environment);
+        local_raise_files();
         (void)posix_spawn_file_actions_destroy(&actions);
         (void)posix_spawnattr_destroy(&attributes);
     }

@@ -24,16 +24,21 @@
 
 #include <tenon/fd.h>
 
+/* The limit of open files that we were started with. */
+static struct rlimit files_given;
+
 void local_prepare(void)
 {
     /*
      * A closed descriptor is taken by /dev/null the wrong way round: it answers EBADF
-     * as before, so writing to a closed standard output stays an error.
+     * as before, so writing to a closed standard output stays an error.  For a program
+     * that we start it is closed again.
      */
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) < 0)
-            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+            (void)open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
     }
+    (void)getrlimit(RLIMIT_NOFILE, &files_given);
     /* Left to their defaults these end us, and the kernel our connections, in order. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* ulimit -f: EFBIG it is */
@@ -41,12 +46,17 @@ void local_prepare(void)
 
 void local_raise_files(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = files_given;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max)
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* as it was, if refused */
-    }
+}
+
+void local_lower_files(void)
+{
+    if (files_given.rlim_max)
+        (void)setrlimit(RLIMIT_NOFILE, &files_given); /* never refused */
 }
 
 struct local local_end(int fd)

@@ -24,6 +24,12 @@ void local_prepare(void);
 /* local_raise_files -- as many open files as the system allows us. */
 void local_raise_files(void);
 
+/*
+ * local_lower_files -- as many as we were given, for a program that is about to start: one
+ * that uses select(2) cannot have more than 1024.  What is open stays open.
+ */
+void local_lower_files(void);
+
 /* An end of ours. */
 struct local {
     int fd;           /* -1: none */

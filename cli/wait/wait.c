@@ -176,7 +176,9 @@ static int become(char **command)
 {
     int code, error;
 
-    (void)signal(SIGPIPE, SIG_DFL); /* as it was before local_prepare */
+    (void)signal(SIGPIPE, SIG_DFL); /* as they were before local_prepare */
+    (void)signal(SIGXFSZ, SIG_DFL);
+    local_lower_files();
     (void)execvp(command[0], command);
     error = errno;
     code = error == ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_RUNNABLE;

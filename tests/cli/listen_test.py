@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """tenon listen: one client or many, to standard input and output, files and programs."""
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -214,6 +215,25 @@ def exec_gives_each_client_a_program():
         for i, conn in enumerate(conns):
             assert read_all(conn) == b"a%d\nb%d\n" % (i, i)
             conn.close()
+        assert server.stop().code == 0
+
+
+@test
+def exec_gives_a_program_the_limit_of_files_that_we_were_given():
+    def few_files():
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+
+    with Server("-l", "-k", "127.0.0.1:0", command=["sh", "-c", "ulimit -n"],
+                preexec_fn=few_files) as server:
+        with open(f"/proc/{server.process.pid}/limits", encoding="ascii") as file:
+            before = file.read()
+        for _ in range(2):
+            with server.connect() as conn:
+                assert read_all(conn) == b"64\n"
+        with open(f"/proc/{server.process.pid}/limits", encoding="ascii") as file:
+            assert file.read() == before  # ours is not the program's
+        assert "Max open files            64 " not in before, before
         assert server.stop().code == 0
 
 

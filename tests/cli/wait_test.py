@@ -3,13 +3,16 @@
 """wait and scan: who accepts, since when, and in which order that is told."""
 import json
 import re
+import resource
+import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
 
-from rig import (LIMIT_S, Peer, collect, expect, free_port, listeners, run, start, tenon, test,
-                 wait_for)
+from rig import (LIMIT_S, TENON, Peer, collect, expect, free_port, listeners, run, start, tenon,
+                 test, wait_for)
 
 
 def accepted(*_):
@@ -82,6 +85,11 @@ def expect_waits_for_the_text():
                "not there within 50.0 ms")
 
 
+def few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 @test
 def a_program_runs_afterwards_and_only_if_it_is_there():
     with Peer() as peer:
@@ -90,6 +98,13 @@ def a_program_runs_afterwards_and_only_if_it_is_there():
         assert (result.code, result.out, result.err) == (3, b"--any\n", ""), result
         result = tenon("wait", where, "--silent", "--", "sh", "-c", "kill -PIPE $$")
         assert result.code == -13, result  # not ignored any more
+        result = tenon("wait", where, "--silent", "--", "sh", "-c", "ulimit -n; kill -XFSZ $$",
+                       preexec_fn=few_files)
+        assert (result.code, result.out) == (-signal.SIGXFSZ, b"64\n"), result
+        words = f"exec {TENON} wait {where} --silent -- ls -l /proc/self/fd <&- 2>&-"
+        listed = subprocess.run(["sh", "-c", words], stdout=subprocess.PIPE, timeout=LIMIT_S,
+                                check=False).stdout
+        assert b" 1 -> " in listed and b"/dev/null" not in listed, listed
         expect(tenon("wait", where, "--silent", "--", "/no/such/program"), 127, "No such file")
         expect(tenon("wait", where, "--silent", "--", "/etc"), 126, "Permission denied")
         expect(tenon("wait", where, "--"), 2, "no program")
