@@ -96,7 +96,7 @@ static tn_err connect_task(void *arg)
 static tn_err main_task(void *arg)
 {
     struct connecting *connecting = arg;
-    struct interrupt interrupt;
+    struct interrupt interrupt = { 0 };
     tn_err err;
 
     connecting->carry.deadline = connecting->settings->max_time == UNLIMITED

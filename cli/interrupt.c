@@ -29,7 +29,11 @@ void interrupt_also(struct interrupt *interrupt, int number)
 
 tn_err interrupt_open(struct interrupt *interrupt, interrupt_fn *heard, void *arg)
 {
-    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+    static const int wanted[] = {
+        SIGINT,    SIGTERM, SIGHUP,  SIGQUIT, /* and what would end us as well: */
+        SIGUSR1,   SIGUSR2, SIGALRM, SIGXCPU, /* ulimit -t */
+        SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,
+    };
     int numbers[sizeof(wanted) / sizeof(wanted[0]) + 2];
     size_t count = 0;
     tn_err err;
@@ -40,7 +44,7 @@ tn_err interrupt_open(struct interrupt *interrupt, interrupt_fn *heard, void *ar
     interrupt->arg = arg;
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         struct sigaction old;
-        if (sigaction(wanted[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        if (sigaction(wanted[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
             numbers[count++] = wanted[i];
     }
     for (int i = 0; i < 2 && interrupt->also[i]; i++)

@@ -22,8 +22,9 @@ struct interrupt {
 void interrupt_also(struct interrupt *interrupt, int number);
 
 /*
- * interrupt_open -- from now on SIGINT, SIGTERM, SIGHUP and SIGQUIT call HEARD(ARG), but for
- * those that whoever started us wants ignored (nohup(1)).
+ * interrupt_open -- from now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and all others that would
+ * end us, as SIGUSR1 and SIGXCPU, call HEARD(ARG), but for those that whoever started us
+ * wants ignored (nohup(1)).  Left are SIGKILL, real-time signals and faults.
  *
  * Errors: TN_LIMIT.
  */

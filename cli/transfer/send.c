@@ -211,7 +211,7 @@ static tn_err main_task(void *arg)
 {
     struct sending *sending = arg;
     const struct settings *settings = sending->settings;
-    struct interrupt interrupt;
+    struct interrupt interrupt = { 0 };
     tn_err err;
 
     sending->started = sending->meter.started = tn_now();

@@ -215,7 +215,9 @@ def unreadable(content):
 @test
 def an_interrupt_while_sending_is_no_end_for_the_peer():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # SIGQUIT would leave one
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
+                   signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU, signal.SIGVTALRM,
+                   signal.SIGPROF, signal.SIGIO, signal.SIGPWR):
         began = threading.Event()
 
         def script(conn, began=began):
