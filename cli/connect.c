@@ -128,6 +128,8 @@ int connect_main(struct settings *settings)
     connecting.carry.settings = settings;
     connecting.carry.name = where.name;
     connecting.carry.id = 1;
+    local_own(STDIN_FILENO);
+    local_own(STDOUT_FILENO);
     connecting.carry.input = local_end(STDIN_FILENO);
     err = tn_run(main_task, &connecting, NULL);
     if (connecting.signal)

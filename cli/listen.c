@@ -156,6 +156,8 @@ int listen_main(struct settings *settings)
     if (code)
         return code;
     listening.gate.arg = &listening;
+    local_own(STDIN_FILENO);
+    local_own(STDOUT_FILENO);
     listening.input = local_end(STDIN_FILENO);
     if (settings->keep && !settings->exec && !settings->output)
         listening.gate.most = 1; /* they take turns */

@@ -4,7 +4,8 @@
  *
  * Standard input and output are shared with other processes, a shell above all, so their
  * modes are left as they are.  Where somebody made one non-blocking, a call that would
- * block is an EAGAIN, and we wait by tn_fd_poll.
+ * block is an EAGAIN, and we wait by tn_fd_poll.  Named pipes have no other way to be asked
+ * without waiting (tenon/fd.h, [moment]): of those we take a description of our own.
  *
  * A task that would never park is still fair to the others: where an end is always ready
  * (a file, /dev/zero), the connection at the other side is what it waits for.
@@ -14,12 +15,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <tenon/fd.h>
@@ -57,6 +61,31 @@ void local_lower_files(void)
 {
     if (files_given.rlim_max)
         (void)setrlimit(RLIMIT_NOFILE, &files_given); /* never refused */
+}
+
+/* A pipe that has a name, and so can be opened again. */
+static bool is_named_pipe(int fd)
+{
+    struct stat status;
+    struct statfs system;
+
+    return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+           fstatfs(fd, &system) == 0 && system.f_type != PIPEFS_MAGIC;
+}
+
+void local_own(int fd)
+{
+    int mode = fcntl(fd, F_GETFL), own;
+    char path[32];
+
+    if (mode < 0 || !is_named_pipe(fd))
+        return;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    own = open(path, (mode & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC);
+    if (own < 0)
+        return; /* not ours to open, or nobody reads it any more: as it is */
+    (void)dup2(own, fd);
+    (void)close(own);
 }
 
 struct local local_end(int fd)

@@ -37,6 +37,13 @@ struct local {
     bool is_terminal; /* or was one, before it hung up */
 };
 
+/*
+ * local_own -- before FD, standard input or output, becomes an end of ours: if others may
+ * share a named pipe with us there, open it anew, in the same direction.  It has as many
+ * readers and writers as before, so what is its end stays that.
+ */
+void local_own(int fd);
+
 /* local_end -- FD as an end of ours. */
 struct local local_end(int fd);
 

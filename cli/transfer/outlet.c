@@ -188,6 +188,7 @@ const struct place place_outlet = { .parks = true,
 
 bool outlet_open(struct outlet *outlet)
 {
+    local_own(STDOUT_FILENO);
     *outlet = (struct outlet){ .end = local_end(STDOUT_FILENO),
                                .name = malloc(NAME_MOST + 1),
                                .digest = digest_new() };

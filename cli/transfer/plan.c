@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "local.h"
 #include "report.h"
 
 /* The name that the receiver gives to what PATH names: its last part. */
@@ -177,6 +178,7 @@ static int add_stdin(struct plan *plan, const char *name)
     if ((fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) == O_WRONLY) /* or closed */
         return report_error(EXIT_OUTPUT, "read", "standard input",
                             "not open for reading");
+    local_own(STDIN_FILENO);
     entry = add(plan, KIND_FILE, &status, name, 0);
     if (!entry)
         return complain_memory();

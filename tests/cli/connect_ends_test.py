@@ -3,6 +3,7 @@
 """tenon connect: what cannot work, our own ends (files, terminals, signals), and options."""
 import contextlib
 import ctypes
+import fcntl
 import mmap
 import os
 import pty
@@ -208,6 +209,62 @@ def unreadable(content):
     with open("/proc/self/mem", "rb", buffering=0) as file:
         file.seek(start_of)
         yield file
+
+
+@test
+def named_pipes_that_others_share_keep_their_modes():
+    def echo(conn):
+        while piece := conn.recv(100):
+            conn.sendall(piece)
+
+    def talk(to, back):
+        for _ in range(2000):
+            os.write(to, b"line\n")
+            assert os.read(back, 5) == b"line\n"
+        os.close(to)
+
+    with tempfile.TemporaryDirectory() as folder:
+        stdin, to = both_ends_of(f"{folder}/in")
+        back, stdout = both_ends_of(f"{folder}/out")
+        with Peer(echo) as peer, start(*peer.words, stdin=stdin, stdout=stdout) as process:
+            talker = threading.Thread(target=talk, args=(to, back))
+            talker.start()
+            modes = set()
+            while talker.is_alive():
+                modes |= {fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK for fd in (stdin, stdout)}
+            talker.join()
+            assert modes == {0}, "whoever shares it would be told EAGAIN"
+            assert process.wait(LIMIT_S) == 0
+
+
+def both_ends_of(fifo):
+    """Descriptors to read and to write a new named pipe, both in blocking mode."""
+    os.mkfifo(fifo)
+    read_end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    write_end = os.open(fifo, os.O_WRONLY)
+    os.set_blocking(read_end, True)
+    return read_end, write_end
+
+
+@test
+def the_end_of_a_named_pipe_is_the_end_of_input_whenever_it_was_written():
+    with tempfile.TemporaryDirectory() as folder:
+        for i, text in enumerate((b"all of it", b"")):  # there, and its writer gone, before we are
+            stdin, to = both_ends_of(f"{folder}/{i}")
+            os.write(to, text)
+            os.close(to)
+            with Peer(read_all) as peer:
+                expect(tenon(*peer.words, stdin=stdin), 0)
+            assert peer.result == text
+        stdin, to = both_ends_of(f"{folder}/later")
+        with Peer(read_all) as peer, start(*peer.words, stdin=stdin) as process:
+            os.close(stdin)
+            os.write(to, b"more, ")
+            with open(f"{folder}/later", "wb") as other:
+                os.close(to)
+                other.write(b"by another")
+            assert process.wait(LIMIT_S) == 0
+        assert peer.result == b"more, by another"
 
 
 # ---------------------------------------------------------------- signals, terminals
