@@ -41,6 +41,20 @@ static tn_err refuse_file(struct source *source, int number)
                        source->offer->name, number ? strerror(number) : "it has changed");
 }
 
+/* What standard input is, if no file, is read once and never asked for its size. */
+static bool is_pipe(const struct source *source)
+{
+    return source->entry->size == SIZE_UNKNOWN;
+}
+
+/* Is there anything behind SIZE bytes, whatever the file says of its size? */
+static bool goes_on_behind(const struct source *source, uint64_t size)
+{
+    char byte;
+
+    return pread(source->fd, &byte, 1, (off_t)size) == 1;
+}
+
 /* Read and hash the next block, up to SIZE; `got` is 0 at the end. */
 static void read_block(struct source *source, uint64_t size)
 {
@@ -91,7 +105,10 @@ static tn_err open_source(struct source *source)
     offer->mode = (uint16_t)(status.st_mode & 0777);
     offer->seconds = status.st_mtim.tv_sec;
     offer->nanoseconds = (uint32_t)status.st_mtim.tv_nsec;
-    offer->size = entry->size == SIZE_UNKNOWN ? SIZE_UNKNOWN : (uint64_t)status.st_size;
+    offer->size = (uint64_t)status.st_size;
+    /* Files of the kernel's, as in /proc, say 0 and have content. */
+    if (is_pipe(source) || (offer->size == 0 && goes_on_behind(source, 0)))
+        offer->size = SIZE_UNKNOWN;
     return tn_ok();
 }
 
@@ -100,13 +117,14 @@ static tn_err check_source(struct source *source)
 {
     struct stat status;
 
-    if (source->entry->size == SIZE_UNKNOWN)
+    if (source->offer->size == SIZE_UNKNOWN)
         return tn_ok();
     if (fstat(source->fd, &status))
         return refuse_file(source, errno);
     return (uint64_t)status.st_size != source->offer->size ||
                    status.st_mtim.tv_sec != source->offer->seconds ||
-                   status.st_mtim.tv_nsec != (long)source->offer->nanoseconds
+                   status.st_mtim.tv_nsec != (long)source->offer->nanoseconds ||
+                   goes_on_behind(source, source->offer->size)
                ? refuse_file(source, 0)
                : tn_ok();
 }
@@ -142,12 +160,14 @@ static tn_err next_block(struct source *source)
 {
     tn_err err;
 
-    if (source->entry->size != SIZE_UNKNOWN) {
+    if (!is_pipe(source)) {
         if (source->at == source->offer->size)
             return tn_err_user(TN_EOF, 0);
         err = in_background(block_work, source);
         if (tn_failed(err))
             return err;
+        if (!source->error && source->got == 0 && source->offer->size == SIZE_UNKNOWN)
+            return tn_err_user(TN_EOF, 0);
         return source->error || source->got == 0 ? refuse_file(source, source->error)
                                                  : tn_ok();
     }

@@ -92,6 +92,19 @@ def an_input_that_cannot_be_read_is_no_empty_file():
 
 
 @test
+def files_of_the_kernel_that_say_they_are_empty_arrive_with_their_content():
+    name = "/proc/version"
+    assert os.stat(name).st_size == 0
+    with folders("to") as (target,), receiver(target, "-k") as server, open(name, "rb") as file:
+        address = f"127.0.0.1:{server.port}"
+        assert tenon("send", address, name).code == 0
+        assert tenon("send", address, "--as", "stdin", stdin=file).code == 0
+        assert server.stop().code == 0
+        for arrival in ("version", "stdin"):
+            assert read(os.path.join(target, arrival)) == read(name)
+
+
+@test
 def what_came_through_a_pipe_is_not_sent_twice():
     with folders("to") as (target,), receiver(target, "--idle-timeout", PATIENCE) as server, \
             Gatekeeper(server.port, messages=6) as way:
