@@ -52,7 +52,7 @@ static bool goes_on_behind(const struct source *source, uint64_t size)
 {
     char byte;
 
-    return pread(source->fd, &byte, 1, (off_t)size) == 1;
+    return pread(source->fd, &byte, 1, (off_t)(source->entry->base + size)) == 1;
 }
 
 /* Read and hash the next block, up to SIZE; `got` is 0 at the end. */
@@ -63,7 +63,8 @@ static void read_block(struct source *source, uint64_t size)
 
     do
         count = pread(source->fd, source->block,
-                      left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE, (off_t)source->at);
+                      left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE,
+                      (off_t)(source->entry->base + source->at));
     while (count < 0 && errno == EINTR);
     source->error = count < 0 ? errno : 0;
     source->got = count > 0 ? (size_t)count : 0;
@@ -105,7 +106,7 @@ static tn_err open_source(struct source *source)
     offer->mode = (uint16_t)(status.st_mode & 0777);
     offer->seconds = status.st_mtim.tv_sec;
     offer->nanoseconds = (uint32_t)status.st_mtim.tv_nsec;
-    offer->size = (uint64_t)status.st_size;
+    offer->size = plan_rest(entry, (uint64_t)status.st_size);
     /* Files of the kernel's, as in /proc, say 0 and have content. */
     if (is_pipe(source) || (offer->size == 0 && goes_on_behind(source, 0)))
         offer->size = SIZE_UNKNOWN;
@@ -121,7 +122,7 @@ static tn_err check_source(struct source *source)
         return tn_ok();
     if (fstat(source->fd, &status))
         return refuse_file(source, errno);
-    return (uint64_t)status.st_size != source->offer->size ||
+    return plan_rest(source->entry, (uint64_t)status.st_size) != source->offer->size ||
                    status.st_mtim.tv_sec != source->offer->seconds ||
                    status.st_mtim.tv_nsec != (long)source->offer->nanoseconds ||
                    goes_on_behind(source, source->offer->size)

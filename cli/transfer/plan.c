@@ -167,7 +167,10 @@ static int add_operand(struct plan *plan, const char *word)
     return code;
 }
 
-/* A file on standard input is a file like others; all else ends when it ends. */
+/*
+ * A file on standard input is a file like others, from where its reader would go on; all
+ * else ends when it ends.
+ */
 static int add_stdin(struct plan *plan, const char *name)
 {
     struct stat status;
@@ -183,10 +186,14 @@ static int add_stdin(struct plan *plan, const char *name)
     if (!entry)
         return complain_memory();
     entry->is_stdin = true;
+    plan->bytes -= entry->size;
     if (!S_ISREG(status.st_mode)) {
-        plan->bytes -= entry->size;
         entry->size = SIZE_UNKNOWN;
+        return 0;
     }
+    entry->base = (uint64_t)lseek(STDIN_FILENO, 0, SEEK_CUR); /* works on every file */
+    entry->size = plan_rest(entry, (uint64_t)status.st_size);
+    plan->bytes += entry->size;
     return 0;
 }
 

@@ -14,7 +14,8 @@ struct entry {
     bool is_stdin;
     size_t path;   /* of ours: where it begins in the plan's names, */
     size_t name;   /* and where the end of it that the receiver is told */
-    uint64_t size; /* when it was looked at, or SIZE_UNKNOWN */
+    uint64_t base; /* where it begins: the offset of a file on standard input */
+    uint64_t size; /* from there, when it was looked at, or SIZE_UNKNOWN */
     uint16_t mode; /* of folders; files are looked at again when they are opened */
     int64_t seconds;
     uint32_t nanoseconds;
@@ -38,6 +39,12 @@ static inline const char *plan_path(const struct plan *plan, const struct entry 
 static inline const char *plan_name(const struct plan *plan, const struct entry *entry)
 {
     return plan->names + entry->name;
+}
+
+/* plan_rest -- how much a file of SIZE bytes has for ENTRY. */
+static inline uint64_t plan_rest(const struct entry *entry, uint64_t size)
+{
+    return size > entry->base ? size - entry->base : 0;
 }
 
 /*

@@ -92,6 +92,18 @@ def an_input_that_cannot_be_read_is_no_empty_file():
 
 
 @test
+def a_file_on_standard_input_is_sent_from_where_its_reader_would_go_on():
+    with folders("from", "to") as (source, target), receiver(target) as server, \
+            Gatekeeper(server.port, messages=8) as way, \
+            open(write(os.path.join(source, "file"), DATA), "rb", buffering=0) as file:
+        file.seek(1000)
+        result = tenon("send", f"127.0.0.1:{way.port}", stdin=file)
+        assert result.code == 0 and way.connections == 2, result
+        assert server.wait().code == 0
+        assert read(os.path.join(target, "stdin")) == DATA[1000:]
+
+
+@test
 def files_of_the_kernel_that_say_they_are_empty_arrive_with_their_content():
     name = "/proc/version"
     assert os.stat(name).st_size == 0
