@@ -325,7 +325,7 @@ static void print_text(const struct examination *exam)
     }
 }
 
-static bool print_json(const struct examination *exam)
+static void print_json(const struct examination *exam)
 {
     struct json json;
     char name[64], remedies[400] = "";
@@ -348,7 +348,7 @@ static bool print_json(const struct examination *exam)
                                      used ? " " : "", name);
     }
     json_text(&json, "remedies", remedies);
-    return json_print(&json);
+    json_print(&json);
 }
 
 int doctor_main(struct settings *settings)
@@ -361,13 +361,9 @@ int doctor_main(struct settings *settings)
     examine_drivers(&exam);
     examine_limits(&exam);
     examine_kernel(&exam);
-    if (settings->json) {
-        if (!print_json(&exam))
-            return EXIT_OUTPUT;
-    } else {
+    if (settings->json)
+        print_json(&exam);
+    else
         print_text(&exam);
-        if (fflush(stdout) != 0)
-            return EXIT_OUTPUT;
-    }
     return exam.works ? EXIT_DELIVERED : EXIT_OTHER;
 }

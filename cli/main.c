@@ -205,12 +205,6 @@ static const struct verb *choose_verb(struct settings *settings)
     return &verb_table[settings->listen ? 1 : 0];
 }
 
-/* Standard output may be a closed pipe, a full disk ... */
-static int printed(void)
-{
-    return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_DELIVERED : EXIT_OUTPUT;
-}
-
 /* --help, --version, --man: true if one of them was asked for. */
 static bool answer_questions(const struct settings *settings, const struct verb *verb,
                              bool named)
@@ -242,10 +236,10 @@ static int run(struct settings *settings, int argc, char **argv)
         return report_open(settings); /* which says what is wrong */
     if (settings->completion) {
         code = completion_print(settings->completion);
-        return code ? report_open(settings) : printed();
+        return code ? report_open(settings) : EXIT_DELIVERED;
     }
     if (answer_questions(settings, verb, settings->operand_count < words))
-        return printed();
+        return EXIT_DELIVERED;
     code = report_open(settings);
     if (code)
         return code;
@@ -276,7 +270,7 @@ int main(int argc, char **argv)
         !explain_is_more(argc - 2, argv + 2))
         return explain_main(argc - 1, argv + 1);
     options_defaults(&settings);
-    code = run(&settings, argc - 1, argv + 1);
+    code = report_close(run(&settings, argc - 1, argv + 1));
     options_release(&settings);
     return code;
 }

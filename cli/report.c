@@ -9,6 +9,9 @@
  * How to report is itself said on the command line, and may come behind a mistake in it.
  * So what is wrong there is kept until all of it has been read (report_open).
  *
+ * What standard output or --json does not take, as on a full disk, shows in the exit code
+ * (report_close): no verb asks for itself.
+ *
  * Always true: with --json on standard error nothing else goes there.
  */
 #include "report.h"
@@ -28,6 +31,9 @@
 static struct {
     bool silent, verbose, json;
     int json_fd;
+    const char *json_file; /* NULL: a standard descriptor */
+    int lost_errno;        /* why output was lost first, 0 if none was, */
+    const char *lost_where;
     bool colour;
     bool metering; /* the cursor stands behind a meter */
     bool open;
@@ -51,6 +57,7 @@ static bool colour_wanted(void)
 
 static int open_json_file(const char *name)
 {
+    reports.json_file = name;
     reports.json_fd =
         open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
     if (reports.json_fd >= 0)
@@ -96,7 +103,7 @@ bool report_json_on_output(void)
     return reports.json && reports.json_fd == STDOUT_FILENO;
 }
 
-/* Write all of TEXT; what standard error does not take is lost, there is nobody to tell. */
+/* Write all of TEXT, or say in errno why not.  Lines for people may be lost: who is to know? */
 static bool write_all(int fd, const char *text, size_t size)
 {
     while (size > 0) {
@@ -244,16 +251,55 @@ void report_meter(const char *text)
     (void)write_all(STDERR_FILENO, line, (size_t)size);
 }
 
-void json_send(struct json *json)
+/* What somebody wanted was not taken at WHERE; errno says why. */
+static void note_loss(const char *where)
 {
-    if (!reports.json)
+    if (reports.lost_errno)
         return;
-    json_end(json);
-    (void)write_all(reports.json_fd, json->text, json->size);
+    reports.lost_errno = errno;
+    reports.lost_where = where;
 }
 
-bool json_print(struct json *json)
+static void send_object(struct json *json, int fd)
 {
     json_end(json);
-    return write_all(STDOUT_FILENO, json->text, json->size);
+    if (!write_all(fd, json->text, json->size))
+        note_loss(fd == STDOUT_FILENO ? "standard output"
+                  : reports.json_file ? reports.json_file
+                                      : "standard error");
+}
+
+void json_send(struct json *json)
+{
+    if (reports.json)
+        send_object(json, reports.json_fd);
+}
+
+void json_print(struct json *json)
+{
+    send_object(json, STDOUT_FILENO);
+}
+
+bool report_flush(void)
+{
+    if (fflush(stdout) == 0)
+        return true;
+    note_loss("standard output");
+    return false;
+}
+
+int report_close(int code)
+{
+    int error;
+
+    if (report_flush() && ferror(stdout)) {
+        errno = EIO; /* the C library has forgotten why */
+        note_loss("standard output");
+    }
+    error = reports.lost_errno;
+    if (code || !error || error == EPIPE)
+        return code;
+    reports.open = true; /* --help comes before report_open */
+    return report_error(EXIT_OUTPUT, "write", reports.lost_where, "%s",
+                        error == EBADF ? "closed" : strerror(error));
 }

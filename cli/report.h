@@ -39,6 +39,18 @@ enum exit_code {
  */
 int report_open(const struct settings *settings);
 
+/*
+ * report_flush -- pass on what was printed.  False, with errno, if standard output did not
+ * take it, which report_close knows by itself.
+ */
+bool report_flush(void);
+
+/*
+ * report_close -- CODE; but EXIT_OUTPUT, with a line, instead of 0 if standard output or
+ * --json did not take everything.  A closed pipe is no complaint.
+ */
+int report_close(int code);
+
 /* report_error -- "tenon: WHAT WHERE: WHY", WHY as by printf.  Returns CODE. */
 int report_error(enum exit_code code, const char *what, const char *where,
                  const char *why, ...) __attribute__((format(printf, 4, 5)));
@@ -83,7 +95,7 @@ void json_bool(struct json *json, const char *name, bool value);
 void json_end(struct json *json);
 /* json_send -- end the object and write it where --json wants it. */
 void json_send(struct json *json);
-/* json_print -- end the object and write it to standard output.  False if that failed. */
-bool json_print(struct json *json);
+/* json_print -- end the object and write it to standard output. */
+void json_print(struct json *json);
 
 #endif

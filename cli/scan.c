@@ -48,7 +48,6 @@ struct scanning {
     tn_deadline deadline;
     int64_t timeout; /* for one address */
     int found[STATE_FAILED + 1];
-    bool output_failed;
     int code;
 };
 
@@ -150,10 +149,9 @@ static void tell(struct scanning *scanning, uint16_t port, const struct result *
     if (report_json_on_output() || !(open || report_wants_detail()))
         return;
     (void)time_text(result->length, length, sizeof(length));
-    if (printf("%s %s (%s%s%s)\n", where.name, state_names[result->state],
-               open ? length : why, open ? "" : ", ", open ? "" : length) < 0 ||
-        fflush(stdout))
-        scanning->output_failed = true;
+    (void)printf("%s %s (%s%s%s)\n", where.name, state_names[result->state],
+                 open ? length : why, open ? "" : ", ", open ? "" : length);
+    (void)report_flush();
 }
 
 static tn_err port_task(void *arg)
@@ -208,8 +206,6 @@ static void conclude(struct scanning *scanning)
     else if (late && scanning->is_verb)
         scanning->code = report_error(EXIT_LATE, "connect", scanning->host,
                                       "deadline passed, some ports were not tried");
-    if (scanning->output_failed)
-        scanning->code = EXIT_OUTPUT;
     if (!scanning->is_verb || !report_wants_json())
         return;
     json_event(&json, "scan");

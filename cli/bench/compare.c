@@ -219,8 +219,6 @@ static int compare_runs(const struct stored *runs, const struct condition *condi
             (comparison.before.value > 0 || comparison.after.value > 0))
             tell_metric((enum metric)i, &comparison);
     }
-    if (fflush(stdout) != 0)
-        return EXIT_OUTPUT;
     for (int i = 0; i < condition_count; i++) {
         int failed;
 

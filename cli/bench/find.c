@@ -43,7 +43,7 @@ static void tell_try(const struct search *search, const struct figures *figures,
             metric_text(METRIC_P99, figures->values[METRIC_P99], p99, sizeof(p99)),
             metric_text(METRIC_MAX, figures->values[METRIC_MAX], max, sizeof(max)),
             good ? "good" : "not good");
-        (void)fflush(stdout);
+        (void)report_flush();
     }
     if (!report_wants_json())
         return;
@@ -125,7 +125,7 @@ static int tell_found(const struct search *search)
         figures_json(&search->best, &json);
         json_send(&json);
     }
-    return fflush(stdout) == 0 ? EXIT_DELIVERED : EXIT_OUTPUT;
+    return EXIT_DELIVERED;
 }
 
 int find_max(struct plan *plan)

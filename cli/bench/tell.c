@@ -23,7 +23,7 @@ static void tell_begun(const struct plan *plan, const struct result *result)
                  plan->threads == 1 ? "" : "s", result->driver,
                  time_text(plan->duration, length, sizeof(length)),
                  time_text(plan->warmup, warmup, sizeof(warmup)));
-    (void)fflush(stdout);
+    (void)report_flush();
 }
 
 static void print_interval(const struct plan *plan, const struct figures *figures,
@@ -51,7 +51,7 @@ static void print_interval(const struct plan *plan, const struct figures *figure
                                                   text, sizeof(text)));
     }
     (void)printf("\n");
-    (void)fflush(stdout);
+    (void)report_flush();
 }
 
 static void tell_interval(const struct plan *plan, const struct figures *figures,
@@ -145,7 +145,7 @@ static void send_summary(const struct plan *plan, const struct result *result)
     json_send(&json);
 }
 
-bool tell_result(const struct plan *plan, const struct result *result,
+void tell_result(const struct plan *plan, const struct result *result,
                  const struct warnings *warnings)
 {
     if (!report_json_on_output())
@@ -159,5 +159,5 @@ bool tell_result(const struct plan *plan, const struct result *result,
     }
     if (report_wants_json())
         send_summary(plan, result);
-    return fflush(stdout) == 0 && ferror(stdout) == 0;
+    (void)report_flush();
 }

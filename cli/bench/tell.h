@@ -11,8 +11,8 @@
 /* What is told while it runs. */
 extern const struct watcher tell_watcher;
 
-/* tell_result -- the figures and the WARNINGS.  False if they could not be written. */
-bool tell_result(const struct plan *plan, const struct result *result,
+/* tell_result -- the figures and the WARNINGS. */
+void tell_result(const struct plan *plan, const struct result *result,
                  const struct warnings *warnings);
 
 #endif

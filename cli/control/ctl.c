@@ -213,7 +213,5 @@ int ctl_main(struct settings *settings)
     if (tn_failed(err))
         return report_error(EXIT_OTHER, "start", "", "%s",
                             tn_err_text(err, text, sizeof(text)));
-    if (!asked.code && fflush(stdout) != 0)
-        return EXIT_OUTPUT;
     return asked.code;
 }

@@ -360,8 +360,10 @@ static int print(const struct mapping *mapping)
     int code = mapping->missing ? EXIT_OTHER : 0;
     struct json json;
 
-    if (!report_json_on_output())
-        return printf("%s\n", mapping->out) < 0 || fflush(stdout) ? EXIT_OUTPUT : code;
+    if (!report_json_on_output()) {
+        (void)printf("%s\n", mapping->out);
+        return code;
+    }
     json_event(&json, "socat");
     json_bool(&json, "ok", code == 0);
     json_text(&json, "command", mapping->out);

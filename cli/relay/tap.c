@@ -46,7 +46,7 @@ int tap_close(struct relay *relay)
 
     if (tap->record && fclose(tap->record) != 0 && !tap->error)
         tap->error = errno;
-    if (tap->hex && fflush(stdout) != 0 && !tap->error)
+    if (tap->hex && !report_flush() && !tap->error)
         tap->error = errno;
     tap->record = NULL;
     if (!tap->error || (!record && tap->error == EPIPE))
@@ -106,7 +106,7 @@ static void hex_bytes(const struct flow *flow, const unsigned char *data, size_t
                  side_name(flow), size, before);
     for (size_t i = 0; i < size; i += 16)
         hex_line(data + i, size - i < 16 ? size - i : 16, (size_t)before + i);
-    (void)fflush(stdout);
+    (void)report_flush();
     note_error(tap, stdout);
 }
 
@@ -163,7 +163,7 @@ void tap_over(const struct link *link)
     if (tap->hex)
         (void)printf("client %" PRIu64 " over: %s\n", link->client->id,
                      link_end_name(link->end));
-    if (tap->hex && fflush(stdout) != 0)
+    if (tap->hex && !report_flush())
         note_error(tap, stdout);
     if (!tap->record)
         return;

@@ -224,7 +224,7 @@ static int show_once(struct top *top, const struct settings *settings)
     if (tn_failed(err))
         return report_error(EXIT_OTHER, "top", top->only ? top->only : "", "%s",
                             tn_err_text(err, text, sizeof(text)));
-    return fflush(stdout) ? EXIT_OUTPUT : 0;
+    return 0;
 }
 
 static tn_err main_task(void *arg)
