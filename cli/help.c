@@ -222,7 +222,12 @@ void help_man(void)
     (void)printf(
         ".fi\n.SH DESCRIPTION\nStandard output is data only; everything else goes to "
         "standard error. Errors are one line: what, where, why, and how many "
-        "bytes.\n");
+        "bytes. A slow reader of standard output is waited for; one of standard error, "
+        "or of "
+        "a pipe that \\-\\-json=FILE names, is not: 1 MiB waits in memory, and beyond "
+        "that lines "
+        "are left out and counted where they are missing; an object left out is exit "
+        "8.\n");
     for (int i = 0; i < verb_count; i++) {
         if (verb_table[i].summary)
             man_verb(&verb_table[i]);

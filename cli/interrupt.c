@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "report.h"
+
 static tn_err listen_task(void *arg)
 {
     struct interrupt *interrupt = arg;
@@ -72,6 +74,7 @@ _Noreturn void interrupt_die(int number)
 {
     sigset_t set;
 
+    report_drain();
     (void)sigemptyset(&set);
     (void)sigaddset(&set, number);
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL);

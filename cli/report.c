@@ -10,7 +10,8 @@
  * So what is wrong there is kept until all of it has been read (report_open).
  *
  * What standard output or --json does not take, as on a full disk, shows in the exit code
- * (report_close): no verb asks for itself.
+ * (report_close): no verb asks for itself.  Standard output is what the command is run for,
+ * and its reader may be waited for; whoever reads the rest is not (backlog.h).
  *
  * Always true: with --json on standard error nothing else goes there.
  */
@@ -24,20 +25,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backlog.h"
+
 /* Verbs whose objects are what they are run for. */
 #define JSON_IS_OUTPUT (VERB_SCAN | VERB_WAIT | VERB_EXPLAIN | VERB_BENCH | VERB_COMPARE)
+
+/* At the end, with a reader who stands still. */
+#define PATIENCE (3 * TN_SECOND)
+
+/* Standard error; and the file of --json, which may be a pipe too. */
+static struct backlog lines = BACKLOG_FOR(STDERR_FILENO), file = BACKLOG_FOR(-1);
 
 /* How reports are made in this process; set once, before any task runs. */
 static struct {
     bool silent, verbose, json;
-    int json_fd;
-    const char *json_file; /* NULL: a standard descriptor */
-    int lost_errno;        /* why output was lost first, 0 if none was, */
+    struct backlog *objects; /* NULL: on standard output */
+    const char *json_name;   /* what that is, for people */
+    unsigned missing;        /* lines that were lost, which is not told yet */
+    int lost_errno;          /* why output was lost first, 0 if none was, */
     const char *lost_where;
     bool colour;
     bool metering; /* the cursor stands behind a meter */
     bool open;
-} reports = { .json_fd = STDERR_FILENO };
+} reports = { .objects = &lines, .json_name = "standard error" };
 
 /* The first complaint from before report_open, and its hint; no code: there is none. */
 static struct {
@@ -57,13 +67,12 @@ static bool colour_wanted(void)
 
 static int open_json_file(const char *name)
 {
-    reports.json_file = name;
-    reports.json_fd =
-        open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    if (reports.json_fd >= 0)
+    file.fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    reports.json = file.fd >= 0;
+    reports.objects = reports.json ? &file : &lines;
+    reports.json_name = name;
+    if (reports.json)
         return 0;
-    reports.json = false;
-    reports.json_fd = STDERR_FILENO;
     return report_error(EXIT_OUTPUT, "open", name, "%s", strerror(errno));
 }
 
@@ -77,7 +86,7 @@ int report_open(const struct settings *settings)
     reports.json = settings->json;
     reports.colour = colour_wanted();
     if (settings->verb & JSON_IS_OUTPUT)
-        reports.json_fd = STDOUT_FILENO;
+        reports.objects = NULL;
     if (settings->json_file)
         code = open_json_file(settings->json_file);
     if (!early.code)
@@ -100,28 +109,32 @@ bool report_wants_json(void)
 
 bool report_json_on_output(void)
 {
-    return reports.json && reports.json_fd == STDOUT_FILENO;
+    return reports.json && !reports.objects;
 }
 
-/* Write all of TEXT, or say in errno why not.  Lines for people may be lost: who is to know? */
-static bool write_all(int fd, const char *text, size_t size)
+/* Say how many lines for people were lost, where they are missing. */
+static void tell_missing(void)
 {
-    while (size > 0) {
-        ssize_t done = write(fd, text, size);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        text += done;
-        size -= (size_t)done;
-    }
-    return true;
+    char text[100];
+    int size = snprintf(text, sizeof(text),
+                        "tenon: %u lines are missing here: they were not taken\n",
+                        reports.missing);
+
+    if (reports.missing && backlog_put(&lines, text, (size_t)size) == 0)
+        reports.missing = 0;
+}
+
+static void put_line(const char *line, size_t size)
+{
+    tell_missing();
+    if (backlog_put(&lines, line, size) != 0)
+        reports.missing++;
 }
 
 /* Are lines for people to be shown? */
 static bool for_people(void)
 {
-    return !(reports.json && reports.json_fd == STDERR_FILENO);
+    return !(reports.json && reports.objects == &lines);
 }
 
 static void make_one_line(char *text)
@@ -144,7 +157,7 @@ static void write_line(const char *prefix, const char *colour, char *text)
                     prefix, reports.colour ? "\033[0m" : "", text);
     if (size >= (int)sizeof(line))
         size = (int)sizeof(line) - 1;
-    (void)write_all(STDERR_FILENO, line, (size_t)size);
+    put_line(line, (size_t)size);
 }
 
 /* Keep it until report_open; further ones may come of the first. */
@@ -248,58 +261,65 @@ void report_meter(const char *text)
     size = snprintf(line, sizeof(line), "\r\033[K%s", text);
     if (size >= (int)sizeof(line))
         size = (int)sizeof(line) - 1;
-    (void)write_all(STDERR_FILENO, line, (size_t)size);
+    (void)backlog_put(&lines, line, (size_t)size); /* the next one says more */
 }
 
-/* What somebody wanted was not taken at WHERE; errno says why. */
-static void note_loss(const char *where)
+/* What somebody wanted was not taken at WHERE; ERROR says why, and is 0 if it was. */
+static void note_loss(const char *where, int error)
 {
-    if (reports.lost_errno)
+    if (!error || reports.lost_errno)
         return;
-    reports.lost_errno = errno;
+    reports.lost_errno = error;
     reports.lost_where = where;
-}
-
-static void send_object(struct json *json, int fd)
-{
-    json_end(json);
-    if (!write_all(fd, json->text, json->size))
-        note_loss(fd == STDOUT_FILENO ? "standard output"
-                  : reports.json_file ? reports.json_file
-                                      : "standard error");
 }
 
 void json_send(struct json *json)
 {
-    if (reports.json)
-        send_object(json, reports.json_fd);
+    if (!reports.json)
+        return;
+    if (!reports.objects) {
+        json_print(json);
+        return;
+    }
+    json_end(json);
+    note_loss(reports.json_name, backlog_put(reports.objects, json->text, json->size));
 }
 
 void json_print(struct json *json)
 {
-    send_object(json, STDOUT_FILENO);
+    json_end(json);
+    note_loss("standard output", write_whole(STDOUT_FILENO, json->text, json->size));
 }
 
 bool report_flush(void)
 {
     if (fflush(stdout) == 0)
         return true;
-    note_loss("standard output");
+    note_loss("standard output", errno);
     return false;
+}
+
+void report_drain(void)
+{
+    if (reports.json && reports.objects)
+        note_loss(reports.json_name, backlog_wait(reports.objects, PATIENCE));
+    if (backlog_wait(&lines, PATIENCE) == 0)
+        tell_missing();
 }
 
 int report_close(int code)
 {
     int error;
 
-    if (report_flush() && ferror(stdout)) {
-        errno = EIO; /* the C library has forgotten why */
-        note_loss("standard output");
-    }
+    if (report_flush() && ferror(stdout))
+        note_loss("standard output", EIO); /* the C library has forgotten why */
+    report_drain();
     error = reports.lost_errno;
     if (code || !error || error == EPIPE)
         return code;
     reports.open = true; /* --help comes before report_open */
-    return report_error(EXIT_OUTPUT, "write", reports.lost_where, "%s",
+    code = report_error(EXIT_OUTPUT, "write", reports.lost_where, "%s",
                         error == EBADF ? "closed" : strerror(error));
+    report_drain();
+    return code;
 }

@@ -45,6 +45,9 @@ int report_open(const struct settings *settings);
  */
 bool report_flush(void);
 
+/* report_drain -- before the process ends or becomes another: wait a little for slow readers. */
+void report_drain(void);
+
 /*
  * report_close -- CODE; but EXIT_OUTPUT, with a line, instead of 0 if standard output or
  * --json did not take everything.  A closed pipe is no complaint.

@@ -176,6 +176,7 @@ static int become(char **command)
 {
     int code, error;
 
+    report_drain();
     (void)signal(SIGPIPE, SIG_DFL); /* as they were before local_prepare */
     (void)signal(SIGXFSZ, SIG_DFL);
     local_lower_files();

@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What standard output, standard error and the file of --json do not take."""
+import contextlib
+import fcntl
 import os
+import re
+import signal
+import socket
 import tempfile
 
 from bench_rig import SHORT, peer
-from rig import Peer, expect, read_all, run, tenon, test
+from relay_rig import Relay
+from rig import (Peer, Server, ends_in_reset, expect, listens, read_all, run, tenon, test, wait_for)
 from watching import Folder
 
 FULL = "/dev/full"
@@ -63,6 +69,84 @@ def json_that_its_file_does_not_take_is_exit_8_and_a_line():
         expect(tenon(f"--json={FULL}", *there.words, stdin=b"all of it"), 8, why)
     with Peer(read_all) as there, open(FULL, "wb") as full:
         assert tenon("--json", *there.words, stderr=full).code == 8
+
+
+@contextlib.contextmanager
+def small_pipe():
+    """Both ends of a pipe that holds a page, the reading one not blocking."""
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(read_end, False)
+    with open(read_end, "rb", buffering=0) as reader, os.fdopen(write_end, "wb") as writer:
+        yield reader, writer
+
+
+def all_from(reader):
+    """What READER still gives, when nobody writes to it any more, or will."""
+    os.set_blocking(reader.fileno(), True)
+    return reader.read().decode()
+
+
+def come_and_go(server, count):
+    for _ in range(count):
+        with server.connect() as conn:
+            conn.shutdown(socket.SHUT_WR)
+            assert conn.recv(1) == b""
+
+
+def stands_still(*options):
+    """A relay whose standard error is a full pipe serves on, and hears both its signals."""
+    with small_pipe() as (_, writer), Server("serve", "echo", "127.0.0.1:0") as target, \
+            Relay(target.addr, options=options, stderr=writer) as relay, relay.connect() as conn:
+        conn.sendall(b"x")
+        assert conn.recv(1) == b"x"
+        come_and_go(relay, 100)
+        relay.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not listens(relay.port), "the first signal")
+        relay.process.send_signal(signal.SIGTERM)
+        assert ends_in_reset(conn) == (b"", True)
+        return relay.wait().code
+
+
+@test
+def who_reads_no_standard_error_does_not_hold_a_relay_nor_its_end():
+    assert stands_still("-v") == 0
+
+
+@test
+def a_slow_reader_of_standard_error_gets_every_line_in_order():
+    with small_pipe() as (reader, writer), Server("serve", "echo", "127.0.0.1:0") as target, \
+            Relay(target.addr, options=("-v",), stderr=writer) as relay:
+        writer.close()
+        come_and_go(relay, 100)
+        relay.process.send_signal(signal.SIGTERM)
+        said = all_from(reader)
+        assert relay.wait().code == 0
+    numbers = [int(number) for number in re.findall(r"^tenon: client (\d+) tcp \S+$", said, re.M)]
+    assert numbers == list(range(1, 101)), numbers
+    assert said.count("tenon: client ") == 200 and said.count("tenon: 100 clients") == 1
+
+
+@test
+def lines_that_are_too_many_for_a_slow_reader_are_counted_where_they_are_missing():
+    with Folder() as folder, small_pipe() as (reader, writer), \
+            Server("serve", "discard", f"unix:{folder.folder.name}/{80 * 'x'}") as target, \
+            Server("relay", "127.0.0.1:0", target.addr, "-v", stderr=writer) as relay:
+        writer.close()
+        lines = 2 * len("tenon: client 1000 tcp 127.0.0.1:10000") + len(f"to {target.addr}: eof, ")
+        count = 2 * (1 << 20) // lines + 1000
+        while len(relay.events("close")) < count:
+            assert tenon("bench", "cps", relay.addr, "-c", 50, "--duration", "300ms",
+                         "--warmup", 0).code == 0
+        relay.process.send_signal(signal.SIGTERM)
+        said = all_from(reader)
+        assert relay.wait().code == 0
+        closes = len(relay.events("close"))
+    told = len(re.findall(r"^tenon: client \d+ ", said, re.M))
+    missing = sum(map(int, re.findall(r"^tenon: (\d+) lines are missing here", said, re.M)))
+    totals = 1 if f"{closes} clients" in said else 0
+    assert missing > 0 and told + missing == 2 * closes + 1 - totals, \
+        (told, missing, closes, totals)
 
 
 run()
