@@ -228,6 +228,16 @@ static tn_err main_task(void *arg)
     return err;
 }
 
+/* Is standard input among what is to be sent? */
+static bool sends_stdin(const struct settings *settings)
+{
+    for (int i = 1; i < settings->operand_count; i++) {
+        if (strcmp(settings->operands[i], "-") == 0)
+            return true;
+    }
+    return settings->operand_count < 2;
+}
+
 /* Address, token and what is to be sent.  Returns 0 or an exit code. */
 static int prepare(struct sending *sending, struct settings *settings)
 {
@@ -246,6 +256,9 @@ static int prepare(struct sending *sending, struct settings *settings)
     if (!*name || strlen(name) > 255 || strchr(name, '/'))
         return report_error(EXIT_USAGE, "option", "--as", "'%s' is no name of a file",
                             name);
+    if (settings->as_name && !sends_stdin(settings))
+        return report_error(EXIT_USAGE, "option", "--as",
+                            "names standard input, which is not sent: - is no operand");
     return count ? plan_make(&sending->plan, (const char *const *)settings->operands + 1,
                              count, name)
                  : plan_make(&sending->plan, only_stdin, 1, name);

@@ -432,6 +432,7 @@ def what_is_wrong_with_the_command_line_is_exit_2():
     expect(tenon("send", "127.0.0.1:9", "/no/such/file"), 8, "No such file or directory")
     expect(tenon("send", "127.0.0.1:9", "/etc/hosts", "/etc/../etc/hosts"), 2, "twice")
     expect(tenon("send", "127.0.0.1:9", "--as", "a/b"), 2, "no name of a file")
+    expect(tenon("send", "127.0.0.1:9", "--as", "a", "/etc/hosts"), 2, "which is not sent")
     expect(tenon("send", "127.0.0.1:9", "--force"), 2, "does not take it")
     nobody, port = free_port()
     expect(tenon("send", f"127.0.0.1:{port}"), 4, "connection refused")
