@@ -24,7 +24,7 @@ struct collector {
     struct histogram raw, corrected; /* of the current interval */
     struct figure_parts parts;       /* likewise */
     int64_t interval_from, interval_to;
-    bool broken; /* no memory, or the log cannot be written */
+    bool broken; /* no memory */
 };
 
 /* collector_open -- COLLECTOR, all zero before, for RESULT.  False without memory. */

@@ -14,7 +14,7 @@ void hlog_begin(FILE *file, int64_t started);
 
 /*
  * hlog_write -- a line for HISTOGRAM, taken from FROM to TO (nanoseconds after the start),
- * under TAG (NULL: none).  False if it could not be written, memory included.
+ * under TAG (NULL: none).  False without memory; what FILE does not take shows in ferror(3).
  */
 bool hlog_write(FILE *file, const char *tag, int64_t from, int64_t to,
                 const struct histogram *histogram);

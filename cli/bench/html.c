@@ -8,11 +8,13 @@
 #include "html.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "chart.h"
 #include "machine.h"
@@ -450,6 +452,23 @@ static void put_page(FILE *out, const struct plan *plan, const struct result *re
     put_throughput(out, plan, result);
     put_facts(out, plan, result);
     (void)fprintf(out, "</body></html>\n");
+}
+
+int html_check(const char *file)
+{
+    /* Made to see whether it can be, and gone again: a run that fails leaves no page. */
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool made = fd >= 0;
+
+    if (!made && errno == EEXIST)
+        fd = open(file, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno != ENXIO) /* a pipe whose reader is still to come */
+        return report_error(EXIT_OUTPUT, "open", file, "%s", strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    if (made)
+        (void)unlink(file);
+    return 0;
 }
 
 int html_write(const char *file, const struct plan *plan, const struct result *result,

@@ -57,16 +57,47 @@ static bool is_mode(const struct plan *plan, const char *name)
     return strcmp(plan->mode->name, name) == 0;
 }
 
+/* The option of questions and answers that is given, or NULL. */
+static const char *question_option(const struct settings *settings)
+{
+    static const char *const names[] = { "--send", "--expect", "--until", "--answer" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (options_given(settings, names[i] + 2))
+            return names[i];
+    }
+    return NULL;
+}
+
+static int check_sizes(const struct plan *plan, const struct settings *settings)
+{
+    bool given = options_given(settings, "size");
+
+    if (options_given(settings, "answer") && settings->answer == 0)
+        return refuse("--answer", "is 1 at least");
+    if (given && settings->size == 0)
+        return refuse("--size", "is 1 at least");
+    if (given && settings->send)
+        return refuse("--size", "is that of what --send says");
+    if (given && is_mode(plan, "cps"))
+        return refuse("--size", "is for rr, load and tput; cps asks only with --send");
+    if (!is_mode(plan, "tput") && settings->size > QUESTION_MOST)
+        return refuse("--size", "of a question is 64k at most; tput is for streams");
+    return 0;
+}
+
 /* Options of one mode that another one cannot obey. */
 static int check_options(const struct plan *plan, const struct settings *settings)
 {
     bool tput = is_mode(plan, "tput");
+    const char *question = question_option(settings);
 
-    if (tput &&
-        (settings->send || settings->expect || settings->until || settings->answer))
-        return refuse("--send", "tput has no questions and answers");
+    if (tput && question)
+        return refuse(question, "tput has no questions and answers");
     if (!tput && (settings->both || settings->reverse))
         return refuse(settings->both ? "--both" : "--reverse", "is for tput");
+    if (settings->both && settings->reverse)
+        return refuse("--reverse", "is the half of --both: one of them");
     if (settings->rate && (tput || is_mode(plan, "rr")))
         return refuse("--rate",
                       "is for load and cps; rr and tput go as fast as they can");
@@ -82,11 +113,9 @@ static int check_options(const struct plan *plan, const struct settings *setting
                       "makes many runs: --hlog, --html and --fail-if are for one");
     if (settings->reset && !is_mode(plan, "cps"))
         return refuse("--reset", "is for cps");
-    if (!tput && !settings->send && settings->size > QUESTION_MOST)
-        return refuse("--size", "of a question is 64k at most; tput is for streams");
-    if ((settings->expect || settings->until || settings->answer) && !settings->send)
+    if (question && !settings->send)
         return refuse("--send", "is missing: an answer belongs to a question");
-    return 0;
+    return check_sizes(plan, settings);
 }
 
 /* Who the peer is asked to be; NULL where it is what it is. */

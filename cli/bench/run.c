@@ -246,8 +246,7 @@ static int complain(const struct run *run)
         return failure->code;
     }
     if (run->collector.broken)
-        return report_error(EXIT_OUTPUT, "bench", "",
-                            "no memory, or no room for the log");
+        return report_error(EXIT_OTHER, "bench", "", "out of memory");
     if (result->doubts.unanswered)
         return report_error(
             EXIT_THRESHOLD, "bench", plan->where.name,

@@ -120,7 +120,7 @@ static void send_summary(const struct plan *plan, const struct result *result)
     struct json json;
 
     json_event(&json, "result");
-    json_bool(&json, "ok", true);
+    json_bool(&json, "ok", !result->interrupted);
     json_text(&json, "mode", plan->mode->name);
     json_text(&json, "where", plan->where.name);
     json_text(&json, "addr", result->addr);

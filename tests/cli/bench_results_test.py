@@ -202,6 +202,20 @@ def compare_refuses_what_is_no_result():
 
 
 @test
+def a_report_that_cannot_be_written_is_told_before_the_run():
+    expect(tenon("bench", "rr", "127.0.0.1:1", "--html", "/no/such/folder/x"), 8,
+           "open /no/such/folder/x: No such file or directory")
+
+
+@test
+def a_log_that_cannot_be_written_is_exit_8_beside_the_figures():
+    with peer() as server:
+        result = tenon("bench", "rr", server.addr, "--hlog", "/dev/full", *SHORT)
+        expect(result, 8, "write /dev/full: ")
+        assert b"throughput" in result.out, result
+
+
+@test
 def what_contradicts_itself_is_a_usage_error():
     for args, why in [
             ((), "measure what?"), (("speed", "h:1"), "no such kind"), (("rr",), "none given"),
@@ -216,7 +230,14 @@ def what_contradicts_itself_is_a_usage_error():
             (("load", "h:1", "--rate", "1q"), "no rate"), (("tput", "h:1", "--hlog", "x"), "no latencies"),
             (("load", "h:1", "--find-max", "p99"), "no condition"),
             (("load", "h:1", "--find-max", "p99<1s", "--html", "x"), "are for one"), (("rr", "h:1", "--fail-if", "p99>5"), "no condition"),
-            (("rr", "h:1", "--fail-if", "p99>+5%"), "no condition")]:
+            (("rr", "h:1", "--fail-if", "p99>+5%"), "no condition"),
+            (("tput", "h:1", "--fail-if", "out<1k,p99>1us"), "'p99>1us': tput has only"),
+            (("tput", "h:1", "--fail-if", "rate<1k"), "tput has only"),
+            (("tput", "h:1", "--expect", "x"), "option --expect: tput has no questions"),
+            (("tput", "h:1", "-R", "--both"), "option --reverse: is the half of --both"),
+            (("rr", "h:1", "--size", "0"), "--size: is 1 at least"), (("cps", "h:1", "--size", "5"), "cps asks only with"),
+            (("rr", "h:1", "--send", "x", "--size", "5"), "--size: is that of"),
+            (("rr", "h:1", "--send", "x", "--answer", "0"), "--answer: is 1 at least")]:
         expect(tenon("bench", *args), 2, why)
 
 

@@ -115,7 +115,7 @@ def until(what, *args):
         pass
     process.send_signal(signal.SIGINT)
     out, err = collect(process, LIMIT_S)
-    assert process.returncode == 0, err
+    assert process.returncode == 1 and b"stopped before its time" in err, err
     return check(json.loads(out.splitlines()[-1]))
 
 
@@ -279,15 +279,16 @@ def too_slow_a_server_and_too_few_intervals_are_told():
 
 
 @test
-def an_interrupt_gives_the_figures_so_far():
+def an_interrupt_gives_the_figures_so_far_and_is_no_success():
     with peer() as server:
         process = start("bench", "rr", server.addr, "--warmup", "0", "--interval", "100ms", "--json",
-                        bufsize=0)  # no part of a second line is kept from `collect`
+                        "--fail-if", "p50>1ns", bufsize=0)  # no part of a second line is kept from `collect`
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = collect(process, LIMIT_S)
         events = [check(json.loads(line)) for line in out.splitlines()]
-        assert process.returncode == 0, err
+        assert process.returncode == 1 and b"stopped before its time, after " in err, err
+        assert result_of(events)["ok"] is False
         assert result_of(events)["count"] > 0 and result_of(events)["ms"] < 9000
         assert "stopped before its time" in warnings_of(events)
 
