@@ -27,7 +27,8 @@ static const struct {
     { EXIT_CUT, "cut", "The connection was reset, or cut by the peer." },
     { EXIT_OUTPUT, "output",
       "Our own output failed, as on a full disk, or a file of ours could not be read. A "
-      "closed pipe, as of | head, is a quiet 0." },
+      "closed pipe, as of | head, is a quiet 0; but 8 for recv -, which promises all of "
+      "it." },
     { EXIT_UNCONFIRMED, "unconfirmed",
       "Not all bytes were acknowledged by the peer's host." },
     { EXIT_THRESHOLD, "limit",

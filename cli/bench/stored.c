@@ -147,12 +147,17 @@ static int read_lines(struct stored *stored, FILE *in, const char *file)
     char *line = NULL;
     size_t room = 0, number = 0;
     bool fine = true, done = false;
+    int code = 0;
 
     while (fine && getline(&line, &room, in) >= 0) {
         number++;
         fine = take_line(stored, line, &done);
     }
+    if (ferror(in))
+        code = report_error(EXIT_OUTPUT, "read", file, "%s", strerror(errno));
     free(line);
+    if (code)
+        return code;
     if (!fine)
         return report_error(EXIT_USAGE, "read", file,
                             "line %zu is nothing that tenon bench "
@@ -172,7 +177,7 @@ int stored_read(struct stored *stored, const char *file)
     memset(stored, 0, sizeof(*stored));
     stored->connections = stored->threads = stored->asked_rate = -1;
     if (!in)
-        return report_error(EXIT_USAGE, "open", file, "%s", strerror(errno));
+        return report_error(EXIT_OUTPUT, "open", file, "%s", strerror(errno));
     code = read_lines(stored, in, file);
     (void)fclose(in);
     return code;

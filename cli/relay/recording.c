@@ -221,8 +221,8 @@ int recording_read(struct recording *recording, const char *path)
     if (file)
         recording->text = read_all(file, &size);
     if (!file || !recording->text || ferror(file)) {
-        int code =
-            report_error(EXIT_OTHER, file ? "read" : "open", path, "%s", strerror(errno));
+        int code = report_error(EXIT_OUTPUT, file ? "read" : "open", path, "%s",
+                                strerror(errno));
         if (file)
             (void)fclose(file);
         return code;

@@ -135,7 +135,7 @@ static int add_file(struct targets *list, const struct targets *old,
     int code = 0;
 
     if (!file)
-        return report_error(EXIT_OTHER, "open", settings->targets_file, "%s",
+        return report_error(EXIT_OUTPUT, "open", settings->targets_file, "%s",
                             strerror(errno));
     while (!code && fgets(line, sizeof(line), file)) {
         const char *word = trim(line);
@@ -143,7 +143,7 @@ static int add_file(struct targets *list, const struct targets *old,
             code = add(list, old, settings, word, true);
     }
     if (!code && ferror(file))
-        code = report_error(EXIT_OTHER, "read", settings->targets_file, "%s",
+        code = report_error(EXIT_OUTPUT, "read", settings->targets_file, "%s",
                             strerror(errno));
     (void)fclose(file);
     return code;

@@ -22,8 +22,7 @@ static int read_token_file(const char *name, char *text)
     if (fd >= 0)
         (void)close(fd);
     if (size < 0)
-        return report_error(EXIT_USAGE, "option", "--token", "%s: %s", name,
-                            strerror(error));
+        return report_error(EXIT_OUTPUT, "read", name, "%s", strerror(error));
     text[size] = 0;
     text[strcspn(text, "\r\n")] = 0;
     return 0;

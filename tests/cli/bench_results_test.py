@@ -196,7 +196,8 @@ def compare_refuses_what_is_no_result():
                 file.write(text)
             expect(tenon("compare", good, broken), 2, why)
         expect(tenon("compare", good, other), 2, "different measurements")
-        expect(tenon("compare", good, broken + "-not"), 2, "No such file")
+        expect(tenon("compare", good, broken + "-not"), 8, "No such file")
+        expect(tenon("compare", good, "/"), 8, "read /: Is a directory")
         expect(tenon("compare", good), 2, "two files")
         expect(tenon("compare", good, good, "--fail-if", "p50>+1%"), 2, "is not in both")
 

@@ -262,6 +262,7 @@ def usr1_prints_statistics_and_it_goes_on():
 def what_it_cannot_relay_is_exit_2():
     expect(tenon("relay"), 2, "from where")
     expect(tenon("relay", "127.0.0.1:0"), 2, "to where?")
+    expect(tenon("relay", "127.0.0.1:0", "--targets", "/no/such/file"), 8, "open /no/such/file: No such")
     expect(tenon("relay", "127.0.0.1:0", "nowhere"), 2, "address")
     expect(tenon("relay", "127.0.0.1:0", "127.0.0.1:9?crlf"), 2, "options are the relay's")
     expect(tenon("relay", "127.0.0.1:0", "127.0.0.1:9", "--balance", "luck"), 2, "roundrobin")

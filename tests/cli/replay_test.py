@@ -145,7 +145,8 @@ def what_is_no_recording_is_refused():
                      "1.000000000 1 up", "1.000000000 1 up -1", "99999999999999.000000000 1 open"):
             refused(f"tenon-recording 1 now\n{line}\n", "line 2")
     expect(tenon("replay"), 2, "which file")
-    expect(tenon("replay", "/nowhere", "127.0.0.1:9"), 1, "No such file")
+    expect(tenon("replay", "/nowhere", "127.0.0.1:9"), 8, "open /nowhere: No such file")
+    expect(tenon("replay", "/", "127.0.0.1:9"), 8, "read /: Is a directory")
 
 
 @test

@@ -430,6 +430,7 @@ def what_is_wrong_with_the_command_line_is_exit_2():
     expect(tenon("recv"), 2, "an address and a folder")
     expect(tenon("recv", "0", "/no/such/folder"), 8, "No such file or directory")
     expect(tenon("send", "127.0.0.1:9", "/no/such/file"), 8, "No such file or directory")
+    expect(tenon("send", "--token", "@/no/such/file", "127.0.0.1:9"), 8, "read /no/such/file: No")
     expect(tenon("send", "127.0.0.1:9", "/etc/hosts", "/etc/../etc/hosts"), 2, "twice")
     expect(tenon("send", "127.0.0.1:9", "--as", "a/b"), 2, "no name of a file")
     expect(tenon("send", "127.0.0.1:9", "--as", "a", "/etc/hosts"), 2, "which is not sent")
