@@ -118,7 +118,8 @@ const struct option option_table[] = {
       "So it is too if standard output is no terminal." },
     { 0, "diff", NULL, OPTION_FLAG, VERB_REPLAY, FIELD(diff), 0,
       "compare the answers with those recorded",
-      "A difference is told with its place, and the exit code is 1." },
+      "A difference is told with its place, and the exit code is 1; so it is for a recording that "
+      "was cut short, or has no client." },
     { '4', "ipv4", NULL, OPTION_FLAG, NETWORK | KNOCKS | VERB_EXPLAIN, FIELD(ipv4), 0,
       "only IPv4 addresses", NULL },
     { '6', "ipv6", NULL, OPTION_FLAG, NETWORK | KNOCKS | VERB_EXPLAIN, FIELD(ipv6), 0,

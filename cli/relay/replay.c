@@ -308,6 +308,18 @@ static tn_err main_task(void *arg)
     return err;
 }
 
+/* Answers that are not there are not as recorded: returns 0, or an exit code. */
+static int check_whole(const struct replaying *all)
+{
+    const char *why = all->recording.cut_short    ? "what was cut off is not compared"
+                      : all->recording.count == 0 ? "no client is recorded in it"
+                                                  : NULL;
+
+    return why ? report_error(EXIT_OTHER, "compare", all->settings->operands[0], "%s",
+                              why)
+               : 0;
+}
+
 static void tell_totals(const struct replaying *all)
 {
     char in[24], out[24], time[24];
@@ -317,6 +329,7 @@ static void tell_totals(const struct replaying *all)
                 size_text(all->received, in, sizeof(in)), all->failed,
                 !all->settings->diff ? ""
                 : all->different     ? ", answers differ"
+                : all->code          ? ""
                                      : ", all answers as recorded",
                 time_text(tn_now() - all->started, time, sizeof(time)));
 }
@@ -351,6 +364,8 @@ int replay_main(struct settings *settings)
     if (tn_failed(err))
         return report_error(EXIT_OTHER, "start", "", "%s",
                             tn_err_text(err, text, sizeof(text)));
+    if (settings->diff && !all.code)
+        all.code = check_whole(&all);
     tell_totals(&all);
     return all.code;
 }

@@ -159,6 +159,23 @@ def a_recording_that_was_cut_short_is_good_up_to_there():
             part.flush()
             result = tenon("replay", part.name, target.where)
             assert result.code == 0 and "was cut short" in result.err, result
+            result = tenon("replay", part.name, target.where, "--diff")
+            assert result.code == 1 and "what was cut off is not compared" in result.err, result
+            assert "as recorded" not in result.err, result
+
+
+@test
+def a_recording_without_a_client_compares_nothing():
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("tenon-recording 1 now\n")
+        file.flush()
+        assert tenon("replay", file.name, "127.0.0.1:9").code == 0
+        result = tenon("replay", file.name, "127.0.0.1:9", "--diff", "--silent")
+        expect(result, 1, f"compare {file.name}: no client is recorded in it")
+        file.write("0.8")
+        file.flush()
+        result = tenon("replay", file.name, "127.0.0.1:9", "--diff", "--silent")
+        expect(result, 1, f"compare {file.name}: what was cut off is not compared")
 
 
 run()
