@@ -237,8 +237,7 @@ TEST_IN_TASK(so_it_does_behind_what_was_sent_before_an_adoption)
 
     assert_ok(tn_release(&wire.conn, &fd, rig_patience()));
     raw_deaf(wire.peer);
-    raw_fill(fd);
-    raw_set(fd, SOL_SOCKET, SO_SNDBUF, 4 * raw_number(fd, SOL_SOCKET, SO_SNDBUF));
+    raw_send(fd, "former", 6);
     assert_ok(tn_adopt(&wire.conn, fd, &options));
     assert_ok(tn_send_urgent(wire.conn, '1', rig_patience()));
     assert_kind(tn_send_urgent(wire.conn, '2', rig_patience()), TN_IN_USE);
