@@ -79,7 +79,8 @@ const struct option option_table[] = {
     { 0, "targets", "FILE", OPTION_TEXT, VERB_RELAY, FIELD(targets_file), 0,
       "targets, one a line; read again on SIGHUP",
       "Lines may have comments after a #. Connections to a target that is not there any more "
-      "go on. A file that cannot be read changes nothing." },
+      "go on. A file that cannot be read changes nothing. At the start it may be a pipe, on "
+      "SIGHUP only a regular file." },
     { 0, "check", "HOW", OPTION_TEXT, VERB_RELAY, FIELD(check), 0,
       "tcp: see whether targets accept; skip those down",
       "A target is up at the beginning. When all are down, all are tried." },

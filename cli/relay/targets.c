@@ -11,10 +11,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "report.h"
 
@@ -127,16 +130,39 @@ static char *trim(char *line)
     return line;
 }
 
+/*
+ * Open the file NAME into *FILE: 0 or an exit code after a complaint.  At the start that may
+ * be a pipe: signals still end us then, however long it takes.  When RELOADING nothing may
+ * take long, as the loop stands still.
+ */
+static int open_file(const char *name, bool reloading, FILE **file)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC | (reloading ? O_NONBLOCK : 0));
+    struct stat status;
+
+    if (fd >= 0 && reloading && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+        (void)close(fd);
+        return report_error(EXIT_OTHER, "reload", name,
+                            "no regular file; going on with the targets there were");
+    }
+    *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (*file)
+        return 0;
+    (void)report_error(EXIT_OUTPUT, "open", name, "%s", strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return EXIT_OUTPUT;
+}
+
 static int add_file(struct targets *list, const struct targets *old,
                     struct settings *settings)
 {
-    FILE *file = fopen(settings->targets_file, "re");
+    FILE *file = NULL;
     char line[1000];
-    int code = 0;
+    int code = open_file(settings->targets_file, old != NULL, &file);
 
-    if (!file)
-        return report_error(EXIT_OUTPUT, "open", settings->targets_file, "%s",
-                            strerror(errno));
+    if (code)
+        return code;
     while (!code && fgets(line, sizeof(line), file)) {
         const char *word = trim(line);
         if (*word)

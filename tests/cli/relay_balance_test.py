@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """tenon relay: which target a client gets, health, limits, time-outs, reloading."""
 import contextlib
+import os
 import signal
 import socket
 import tempfile
+import threading
 import time
 
 from relay_rig import Relay, Target, forgiving
@@ -284,6 +286,26 @@ def hup_reads_the_targets_again_and_those_in_use_stay():
             held.sendall(b"old")
             held.shutdown(socket.SHUT_WR)
             assert read_all(held) == b"old"
+
+
+@test
+def targets_come_from_a_pipe_once_and_hup_does_not_wait_for_more():
+    def write():
+        with open(pipe, "w", encoding="ascii") as file:
+            file.write(f"{one.where}\n")
+
+    with Target() as one, tempfile.TemporaryDirectory() as folder:
+        pipe = f"{folder}/targets"
+        os.mkfifo(pipe)
+        threading.Thread(target=write, daemon=True).start()
+        with Relay(options=("--targets", pipe)) as relay:
+            relay.process.send_signal(signal.SIGHUP)
+            event = wait_for(lambda: relay.events("error"), "the complaint")[0]
+            assert (event["where"], event["what"]) == (pipe, "reload")
+            assert "no regular file" in event["why"]
+            ask_all(relay, 2)
+            assert one.served == 2
+            assert relay.stop().code == 0
 
 
 run()
