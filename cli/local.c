@@ -88,6 +88,13 @@ void local_own(int fd)
     (void)close(own);
 }
 
+uint64_t local_most_files(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
 struct local local_end(int fd)
 {
     struct stat status;

@@ -30,6 +30,9 @@ void local_raise_files(void);
  */
 void local_lower_files(void);
 
+/* local_most_files -- how many files may be open now; without a limit a huge number. */
+uint64_t local_most_files(void);
+
 /* An end of ours. */
 struct local {
     int fd;           /* -1: none */

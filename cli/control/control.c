@@ -14,9 +14,8 @@
 
 #include "control/registry.h"
 
-#define ASKING_MOST 16
-#define LINE_MOST   1024
-#define TIME_MOST   (10 * TN_SECOND)
+#define LINE_MOST 1024
+#define TIME_MOST (10 * TN_SECOND)
 
 void control_add_text(struct control_answer *answer, const char *text, size_t size)
 {
@@ -110,7 +109,7 @@ static void admit(struct control *control, struct tn_conn *conn)
 {
     struct tn_task_options options = { .name = "control" };
     struct asking *asking =
-        control->asking < ASKING_MOST ? malloc(sizeof(*asking)) : NULL;
+        control->asking < CONTROL_ASKING ? malloc(sizeof(*asking)) : NULL;
 
     if (asking) {
         *asking = (struct asking){ control, conn };

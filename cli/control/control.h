@@ -14,6 +14,8 @@
 #include "options.h"
 #include "report.h"
 
+#define CONTROL_ASKING 16 /* askers at once; further ones are reset */
+
 /* An answer being put together; all of it is sent when the command has returned. */
 struct control_answer {
     char *text;

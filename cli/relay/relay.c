@@ -127,6 +127,34 @@ static void heard(void *arg, int number, int count)
         tn_group_cancel(relay->gate.clients);
 }
 
+/* ---- how many clients ---- */
+
+/* Standard ones, the driver's, signals, listeners, a recording, and whatever we inherit. */
+#define OWN_FILES 32
+/* A loop lends so many pipes of two descriptors, one each way of a client (tn_pump). */
+#define PIPE_FILES   128
+#define CLIENTS_MOST 1000000 /* as of --max-conns */
+
+/*
+ * A client that is let in has to reach its target, whatever the others do: each takes two
+ * connections, and pipes.  So the limit of open files says how many there can be.
+ */
+static unsigned most_clients(const struct relay *relay)
+{
+    const struct settings *settings = relay->settings;
+    uint64_t files = local_most_files(), most;
+    uint64_t reserve = OWN_FILES + CONTROL_ASKING;
+
+    reserve += settings->check ? relay->targets.count : 0;
+    reserve += settings->metrics ? HTTP_CLIENTS : 0;
+    reserve += settings->dash ? DASH_READERS : 0;
+    files -= reserve < files / 2 ? reserve : files / 2;
+    most = files / 6; /* with a pipe each way */
+    if (files > PIPE_FILES && (files - PIPE_FILES) / 2 > most)
+        most = (files - PIPE_FILES) / 2;
+    return most < 1 ? 1 : most > CLIENTS_MOST ? CLIENTS_MOST : (unsigned)most;
+}
+
 /* ---- the verb ---- */
 
 static tn_err start_helpers(struct relay *relay)
@@ -236,6 +264,8 @@ int relay_main(struct settings *settings)
         return code;
     relay.gate.arg = &relay;
     local_raise_files();
+    if (!settings->max_conns)
+        relay.gate.most = most_clients(&relay);
     err = tn_run(main_task, &relay, NULL);
     targets_release(&relay.targets);
     code = tap_close(&relay);

@@ -177,6 +177,23 @@ def no_more_clients_than_max_conns_are_let_in():
 
 
 @test
+def at_the_limit_of_open_files_clients_wait_and_none_is_lost():
+    few = ("bash", "-c", 'ulimit -n 20; exec "$@"', "few")
+    with Target() as target, Relay(target, prefix=few) as relay:
+        conns = [relay.connect() for _ in range(30)]
+        wait_for(lambda: target.served, "the first")
+        for conn in conns:
+            conn.sendall(b"!")
+            conn.shutdown(socket.SHUT_WR)
+        for conn in conns:
+            assert read_all(conn) == b"!"
+            conn.close()
+        ended = relay.stop()
+        assert "30 clients" in ended.err and "30 ended clean" in ended.err, ended
+        assert not relay.events("error")
+
+
+@test
 def one_source_gets_no_more_than_its_share():
     with Target() as target, Relay(target, options=("--max-per-source", "2")) as relay:
         conns = [relay.connect() for _ in range(2)]
