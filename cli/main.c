@@ -128,7 +128,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon relay 5432 a:5432 b:5432 --check tcp", "balance, with health checks",
         "tenon relay :80 --targets FILE", "targets from a file; HUP reads it again", NULL },
       "Every client gets a connection to one of the targets, the next one if that cannot be "
-      "reached. The end of either side is passed on as an end, and the other direction goes "
+      "reached; the first failure of a target is an error line, and so is the first after it "
+      "has been reached again. The end of either side is passed on as an end, and the other direction goes "
       "on. A reset of either side, and any failure of ours, reaches the other side as a "
       "reset, never as an end, after all that came before is acknowledged. The first Ctrl-C "
       "or SIGTERM stops accepting and lets the clients finish, the second resets them; then "

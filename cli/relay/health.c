@@ -32,6 +32,15 @@ static void tell_change(const struct target *target)
     json_send(&json);
 }
 
+/* One line for all the clients that a dead target will cost. */
+static void note_failure(struct target *target, const char *why)
+{
+    if (!target->failing)
+        (void)report_error(EXIT_UNREACHED, "target", target->where.name, "%s", why);
+    target->failing = true;
+    target->refused++;
+}
+
 void target_answered(const struct targets *targets, struct target *target, int64_t length,
                      const char *why)
 {
@@ -39,10 +48,12 @@ void target_answered(const struct targets *targets, struct target *target, int64
     bool works = why == NULL;
     int64_t needed = works ? settings->rise : settings->fall;
 
-    if (works)
+    if (works) {
+        target->failing = false;
         target->connect_ns = length;
-    else
-        target->refused++;
+    } else {
+        note_failure(target, why);
+    }
     if (!settings->check)
         return;
     target->streak = works == target->up ? 0 : target->streak + 1;

@@ -30,6 +30,7 @@ struct target {
     uint64_t open_in, open_out; /* of those that are not, as relay_sum found it */
 
     bool up, is_checked;
+    bool failing;       /* the last connect failed, and that has been told */
     unsigned streak;    /* checks in a row that say otherwise */
     int64_t connect_ns; /* how long the last connect took */
     char why[80];       /* it is down; "" */
@@ -75,8 +76,9 @@ void targets_release(struct targets *targets);
 /* ---- health.c ---- */
 
 /*
- * target_answered -- a connect to TARGET took LENGTH; or failed, because of WHY.  Tells
- * people when that makes it up or down.
+ * target_answered -- a connect to TARGET took LENGTH; or failed, because of WHY.  Complains
+ * of the first failure since it was last reached, and tells people when that makes it up or
+ * down.
  */
 void target_answered(const struct targets *targets, struct target *target, int64_t length,
                      const char *why);

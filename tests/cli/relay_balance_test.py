@@ -109,6 +109,26 @@ def without_a_target_that_accepts_the_client_is_reset():
         assert (event["reason"], event["ok"]) == ("unreached", False)
 
 
+@test
+def a_target_that_fails_is_told_once_until_it_has_been_reached():
+    def complaints():
+        return [(event["where"], event["why"]) for event in relay.events("error")]
+
+    nobody, port = free_port()
+    complaint = (f"tcp 127.0.0.1:{port}", "connection refused")
+    with nobody, Relay(f"127.0.0.1:{port}", options=("--silent",)) as relay:
+        assert is_reset(relay) and is_reset(relay)
+        wait_for(lambda: len(relay.closes()) == 2, "both to be over")
+        assert complaints() == [complaint]
+        with Target(bound=nobody):
+            ask_all(relay, 1)
+        assert is_reset(relay) and is_reset(relay)
+        wait_for(lambda: len(relay.closes()) == 5, "all to be over")
+        assert complaints() == [complaint] * 2
+        assert relay.stop().err == \
+            f"tenon: target tcp 127.0.0.1:{port}: connection refused\n" * 2
+
+
 # ---------------------------------------------------------------- health
 
 CHECKS = ("--check", "tcp", "--check-interval", "20ms", "--rise", "2", "--fall", "2")
