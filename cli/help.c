@@ -237,7 +237,8 @@ void help_man(void)
         ".SH ADDRESSES\n.nf\nhost port     host:port     :port     [fe80::1%%eth0]:22\n"
         "tcp://host:port     unix:/path     unix:@name     /a/path\n.fi\n"
         "A port is 1 to 65535, or the name of a service; 0, to listen on, is one that "
-        "the system chooses and tenon tells. To listen, a mere port is enough.\n");
+        "the system chooses and tenon tells. To listen, a mere port is enough; "
+        "to connect, :port is this host, by IPv6 and IPv4.\n");
     man_options();
     (void)printf(".SH EXIT STATUS\n");
     for (size_t i = 0; i < EXITS; i++) {

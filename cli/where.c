@@ -38,6 +38,19 @@ static bool is_to_listen(const struct settings *settings)
     return (settings->verb & (VERB_LISTEN | VERB_SERVE | VERB_RELAY | VERB_RECV)) != 0;
 }
 
+/* A variable that is not set would make of HOST 80 this host's port. */
+static int check_words(const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (*words[i])
+            continue;
+        (void)report_error(EXIT_USAGE, "address", "", "an empty word is none");
+        report_hint("is it a variable that is not set?");
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
 static int complain_count(const struct settings *settings, int count)
 {
     bool listening = is_to_listen(settings);
@@ -127,6 +140,7 @@ void where_set(struct where *where, const char *text)
 
     if (text != where->text)
         (void)snprintf(where->text, sizeof(where->text), "%s", text);
+    where->no_host = text[0] == ':' || strncmp(text, "tcp://:", 7) == 0;
     where->is_unix = path != text || (strchr(text, '/') && !strstr(text, "://"));
     if (where->is_unix)
         (void)snprintf(where->name, sizeof(where->name), "unix %s", path);
@@ -144,7 +158,9 @@ int where_read(struct where *where, struct settings *settings, const char *const
     int code;
 
     memset(where, 0, sizeof(*where));
-    code = join_words(where, settings, words, count);
+    code = check_words(words, count);
+    if (!code)
+        code = join_words(where, settings, words, count);
     if (!code)
         code = take_options(where, settings);
     if (code)

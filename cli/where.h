@@ -16,6 +16,7 @@ struct where {
     char text[400]; /* as tn_dial and tn_listen read it */
     char name[420]; /* for people: "tcp 127.0.0.1:80", "unix /run/x" */
     bool is_unix;
+    bool no_host; /* as in :80: everybody's interface to listen, this host to connect */
     bool is_bare; /* only a port was given, so the interface is ours to choose */
 };
 

@@ -47,17 +47,11 @@ static const char *path_text(const char *name)
     return S_ISSOCK(status.st_mode) ? "a socket is there" : "what is there is no socket";
 }
 
-/* Nothing between the colon and the beginning: everybody, or ourselves. */
-static bool is_wildcard(const struct where *where)
-{
-    return strncmp(where->name, "tcp :", 5) == 0;
-}
-
 static void print_tries(const struct explaining *explaining)
 {
     char text[TN_ADDR_TEXT];
 
-    if (is_wildcard(&explaining->where))
+    if (explaining->where.no_host)
         (void)printf("  to listen    every interface, IPv4 and IPv6\n"
                      "  to connect   this host\n");
     for (size_t i = 0; i < explaining->count; i++)

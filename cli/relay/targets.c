@@ -82,7 +82,8 @@ static struct target *target_new(const struct where *where, bool from_file)
     target->references = 1;
     target->up = true;
     target->from_file = from_file;
-    tn_ignore(tn_addr_parse(where->text, &target->addr)); /* or it is a name */
+    if (!where->no_host)                                      /* which is two addresses */
+        tn_ignore(tn_addr_parse(where->text, &target->addr)); /* or it is a name */
     return target;
 }
 

@@ -5,6 +5,9 @@
  *      127.0.0.1:80   [::1]:80   [fe80::1%eth0]:22   :8080   name:port   name:service
  *      tcp://name:port   unix:/path   unix:@abstract   /path/with/a/slash
  *
+ * Without a host, as in :8080, it is this one: to listen all its interfaces, to connect its
+ * loopback addresses.
+ *
  * A port is 1 to 65535, or 0 where one is to be chosen; anything else is an error, never
  * taken modulo something.
  */
@@ -45,8 +48,8 @@ enum tn_family { TN_ANY, TN_IPV4, TN_IPV6, TN_UNIX };
 /*
  * tn_addr_parse -- read TEXT, in which no name needs looking up, into *ADDR.
  *
- * ":8080" is the IPv6 wildcard, which TCP listens on for both families.  Anywhere, no
- * parking.
+ * ":8080" is the IPv6 wildcard, which TCP listens on for both families; to connect, use
+ * tn_resolve.  Anywhere, no parking.
  *
  * Errors: TN_INVALID (no address: no port, a port out of range, a path of more than 107
  * bytes, ...), TN_NOT_FOUND (a well-formed name, but no number; or no such interface).
@@ -80,7 +83,8 @@ TN_API bool tn_addr_same(const tn_addr *one, const tn_addr *other);
  *
  * Names are looked up by getaddrinfo(3) on a helper thread (tn_offload), so that
  * nsswitch.conf, hosts and search domains count; their order is that of RFC 6724, with
- * the families alternating (RFC 8305, section 4).  Parks when there is a name.
+ * the families alternating (RFC 8305, section 4).  ":8080" is [::1]:8080 and
+ * 127.0.0.1:8080.  Parks when there is a name.
  *
  * Errors: TN_INVALID (TEXT), TN_NOT_FOUND (no such name or service, or none of FAMILY),
  * TN_UNREACHABLE (no name server answers), TN_LIMIT (helper threads busy, memory),

@@ -13,7 +13,7 @@
 struct addr_parts {
     bool is_unix;
     bool bracketed;
-    char host[ADDR_HOST_MAX]; /* "" is the wildcard; of a Unix socket, the path */
+    char host[ADDR_HOST_MAX]; /* "": none is named; of a Unix socket, the path */
     char service[ADDR_SERVICE_MAX];
 };
 
@@ -22,6 +22,9 @@ const char *addr_split(const char *text, struct addr_parts *parts);
 
 /* addr_unix -- the address of a Unix socket's PATH, "@..." for abstract.  0 or -EINVAL. */
 int addr_unix(const char *path, tn_addr *addr);
+
+/* addr_to_listen -- where to listen for TEXT: of ":port" the wildcard.  As tn_resolve. */
+tn_err addr_to_listen(const char *text, enum tn_family family, tn_addr *addr);
 
 /* addr_port -- a decimal port of TEXT, or -1 if it is none. */
 int addr_port(const char *text);

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "net/addr.h"
 #include "net/conn.h"
 #include "net/listen.h"
 
@@ -149,13 +150,12 @@ tn_err tn_listen(struct tn_listener **listener, const char *where,
     struct os *os = task_os();
     struct tn_listener *made;
     tn_addr addr;
-    size_t count;
     tn_err err;
 
     CHECK(task_self() != NULL);
     if (options == NULL)
         options = &none;
-    err = tn_resolve(where, options->family, &addr, 1, &count, TN_NEVER);
+    err = addr_to_listen(where, options->family, &addr);
     if (tn_failed(err))
         return err;
     made = os_allocate(os, sizeof(*made));

@@ -23,6 +23,7 @@ struct lookup {
     struct os *os;
     struct addr_parts parts;
     enum tn_family family;
+    bool to_listen;
     int code;         /* of getaddrinfo */
     int system_error; /* errno with EAI_SYSTEM */
     struct addrinfo *found;
@@ -42,10 +43,10 @@ static void look_up(void *argument)
         .ai_socktype = SOCK_STREAM,
     };
 
-    if (host[0] == '\0') { /* ":service": the wildcard, as in addr.h */
+    if (host[0] == '\0') { /* ":service": as no_host has it */
         host = NULL;
-        hints.ai_flags = AI_PASSIVE;
-        if (lookup->family == TN_ANY)
+        hints.ai_flags = lookup->to_listen ? AI_PASSIVE : 0;
+        if (lookup->to_listen && lookup->family == TN_ANY)
             hints.ai_family = AF_INET6;
     }
     lookup->code = getaddrinfo(host, lookup->parts.service, &hints, &lookup->found);
@@ -99,7 +100,7 @@ static size_t interleave(const struct addrinfo *found, tn_addr *list, size_t roo
 }
 
 static tn_err look_up_name(const struct addr_parts *parts, enum tn_family family,
-                           tn_addr *list, size_t room, size_t *count,
+                           bool to_listen, tn_addr *list, size_t room, size_t *count,
                            tn_deadline deadline)
 {
     struct os *os = task_os();
@@ -111,6 +112,7 @@ static tn_err look_up_name(const struct addr_parts *parts, enum tn_family family
     lookup->os = os;
     lookup->parts = *parts;
     lookup->family = family;
+    lookup->to_listen = to_listen;
     err = tn_offload(look_up, lookup, drop, deadline);
     if (tn_failed(err)) {
         err.op = ERR_RESOLVE;
@@ -127,10 +129,24 @@ static tn_err look_up_name(const struct addr_parts *parts, enum tn_family family
     return err;
 }
 
-/* The IPv6 wildcard of ":port", for who wants IPv4. */
-static bool is_wildcard_text(const char *text)
+/*
+ * The addresses of ":PORT": to listen the wildcard, which for IPv6 is that of both families;
+ * to dial this host, by both.
+ */
+static size_t no_host(enum tn_family family, bool to_listen, uint16_t port, tn_addr *list,
+                      size_t room)
 {
-    return text[0] == ':' || strncmp(text, "tcp://:", 7) == 0;
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+    size_t count = 0;
+
+    in6.sin6_addr = to_listen ? in6addr_any : in6addr_loopback;
+    in.sin_addr.s_addr = htonl(to_listen ? INADDR_ANY : INADDR_LOOPBACK);
+    if (family == TN_IPV6 || family == TN_ANY)
+        list[count++] = tn_addr_from((struct sockaddr *)&in6, sizeof(in6));
+    if (family == TN_IPV4 || (family == TN_ANY && !to_listen && count < room))
+        list[count++] = tn_addr_from((struct sockaddr *)&in, sizeof(in));
+    return count;
 }
 
 static bool family_fits(const tn_addr *addr, enum tn_family family)
@@ -147,8 +163,8 @@ static bool family_fits(const tn_addr *addr, enum tn_family family)
     }
 }
 
-tn_err tn_resolve(const char *text, enum tn_family family, tn_addr *list, size_t room,
-                  size_t *count, tn_deadline deadline)
+static tn_err resolve(const char *text, enum tn_family family, bool to_listen,
+                      tn_addr *list, size_t room, size_t *count, tn_deadline deadline)
 {
     struct addr_parts parts;
     tn_addr addr;
@@ -158,20 +174,30 @@ tn_err tn_resolve(const char *text, enum tn_family family, tn_addr *list, size_t
         return err_make(ERR_RESOLVE, TN_INVALID);
     if (err.kind == TN_INVALID)
         return err;
-    if (tn_failed(err)) {
-        /* A name, a service, or the numeric oddities that getaddrinfo knows. */
-        if (addr_split(text, &parts) != NULL || family == TN_UNIX)
-            return err_make(ERR_RESOLVE, TN_NOT_FOUND);
-        return look_up_name(&parts, family, list, room, count, deadline);
-    }
-    if (family == TN_IPV4 && is_wildcard_text(text)) {
-        struct sockaddr_in any = { .sin_family = AF_INET,
-                                   .sin_port = htons(tn_addr_port(&addr)) };
-        addr = tn_addr_from((struct sockaddr *)&any, sizeof(any));
+    if (addr_split(text, &parts) != NULL || (tn_failed(err) && family == TN_UNIX))
+        return err_make(ERR_RESOLVE, TN_NOT_FOUND);
+    if (tn_failed(err)) /* a name, a service, or the numeric oddities of getaddrinfo */
+        return look_up_name(&parts, family, to_listen, list, room, count, deadline);
+    if (parts.host[0] == '\0' && family != TN_UNIX) {
+        *count = no_host(family, to_listen, tn_addr_port(&addr), list, room);
+        return tn_ok();
     }
     if (!family_fits(&addr, family))
         return err_make(ERR_RESOLVE, TN_NOT_FOUND);
     list[0] = addr;
     *count = 1;
     return tn_ok();
+}
+
+tn_err tn_resolve(const char *text, enum tn_family family, tn_addr *list, size_t room,
+                  size_t *count, tn_deadline deadline)
+{
+    return resolve(text, family, false, list, room, count, deadline);
+}
+
+tn_err addr_to_listen(const char *text, enum tn_family family, tn_addr *addr)
+{
+    size_t count;
+
+    return resolve(text, family, true, addr, 1, &count, TN_NEVER);
 }

@@ -219,6 +219,15 @@ def ipv6_works_with_and_without_brackets():
 # ---------------------------------------------------------------- the peer cuts
 
 @test
+def a_port_without_a_host_is_this_hosts_by_either_family():
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with Peer(lambda conn: conn.sendall(b"here"), family) as peer:
+            assert expect(tenon(f":{peer.port}"), 0).out == b"here"
+        with Peer(family=family) as peer:
+            expect(tenon("wait", "--silent", f"tcp://:{peer.port}"), 0)
+
+
+@test
 def a_peer_that_resets_without_reading_is_exit_7_with_counts():
     def script(conn):
         wait_for(lambda: knows_that_it_ended(conn), "all of it")

@@ -113,6 +113,7 @@ def an_address_is_explained_as_it_would_be_tried():
     assert "connect-timeout 250.0 ms" in out and "crlf" in out and "the default" not in out
     out = expect(tenon("explain", ":8080"), 0).out.decode()
     assert "to listen    every interface" in out
+    assert "1. [::1]:8080\n" in out and "2. 127.0.0.1:8080," in out
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
         assert b"no such file" in expect(tenon("explain", f"unix:{path}"), 0).out

@@ -20,6 +20,12 @@ def closed(relay, count=1):
 # ---------------------------------------------------------------- both ways, to the last byte
 
 @test
+def a_target_without_a_host_is_this_host():
+    with Target() as target, Relay(f":{target.port}") as relay:
+        assert relay.ask(b"hello") == b"hello"
+
+
+@test
 def a_late_reply_comes_whole_after_the_clients_end():
     with Target() as target, Relay(target) as relay:
         assert relay.ask(pattern(3_000_000)) == pattern(3_000_000)

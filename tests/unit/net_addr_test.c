@@ -392,18 +392,24 @@ TEST_IN_TASK(a_numeric_address_of_another_family_is_not_found)
     assert_int_equal(count, 9);
 }
 
-TEST_IN_TASK(the_wildcard_follows_the_family)
+TEST_IN_TASK(without_a_host_it_is_this_one_by_the_families_wanted)
 {
     tn_addr list[4];
     size_t count = 9;
 
     assert_ok(tn_resolve(":80", TN_ANY, list, 4, &count, TN_NEVER));
-    assert_text(&list[0], "[::]:80");
+    assert_int_equal(count, 2);
+    assert_text(&list[0], "[::1]:80");
+    assert_text(&list[1], "127.0.0.1:80");
+    assert_ok(tn_resolve("tcp://:80", TN_ANY, list, 1, &count, TN_NEVER));
+    assert_int_equal(count, 1);
     assert_ok(tn_resolve(":80", TN_IPV4, list, 4, &count, TN_NEVER));
     assert_int_equal(count, 1);
-    assert_text(&list[0], "0.0.0.0:80");
+    assert_text(&list[0], "127.0.0.1:80");
     assert_ok(tn_resolve(":80", TN_IPV6, list, 4, &count, TN_NEVER));
-    assert_text(&list[0], "[::]:80");
+    assert_int_equal(count, 1);
+    assert_text(&list[0], "[::1]:80");
+    assert_kind(tn_resolve(":80", TN_UNIX, list, 4, &count, TN_NEVER), TN_NOT_FOUND);
 }
 
 TEST_IN_TASK(no_room_is_invalid)
@@ -447,11 +453,11 @@ TEST_IN_TASK(services_are_ports_by_name)
     assert_text(&list[0], "127.0.0.1:80");
     assert_ok(tn_resolve("[::1]:ssh", TN_ANY, list, 4, &count, TN_NEVER));
     assert_text(&list[0], "[::1]:22");
-    assert_ok(tn_resolve(":http", TN_ANY, list, 4, &count, TN_NEVER));
+    assert_ok(tn_resolve(":http", TN_IPV6, list, 4, &count, TN_NEVER));
     assert_int_equal(count, 1);
-    assert_text(&list[0], "[::]:80");
+    assert_text(&list[0], "[::1]:80");
     assert_ok(tn_resolve(":http", TN_IPV4, list, 4, &count, TN_NEVER));
-    assert_text(&list[0], "0.0.0.0:80");
+    assert_text(&list[0], "127.0.0.1:80");
     count = 9;
     assert_kind(tn_resolve("127.0.0.1:nosuch", TN_ANY, list, 4, &count, TN_NEVER),
                 TN_NOT_FOUND);
