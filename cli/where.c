@@ -70,7 +70,7 @@ static int join_words(struct where *where, const struct settings *settings,
     char port[8];
     bool fits;
 
-    if (listening && settings->port && count <= 1 &&
+    if (listening && options_given(settings, "port") && count <= 1 &&
         (count == 0 || !strchr(words[0], '/'))) {
         (void)snprintf(port, sizeof(port), "%d", (int)settings->port);
         where->is_bare = count == 0;
@@ -149,6 +149,17 @@ void where_set(struct where *where, const char *text)
                        strncmp(text, "tcp://", 6) == 0 ? text + 6 : text);
 }
 
+/* Nobody can be connected to at port 0: that one is for who listens, to get any. */
+int where_to_dial(const struct where *where)
+{
+    const char *port = strrchr(where->text, ':');
+
+    if (where->is_unix || !port || port[1 + strspn(port + 1, "0")])
+        return 0;
+    return report_error(EXIT_USAGE, "address", where->name,
+                        "a port to connect to is a number from 1 to 65535");
+}
+
 int where_read(struct where *where, struct settings *settings, const char *const *words,
                int count)
 {
@@ -168,6 +179,11 @@ int where_read(struct where *where, struct settings *settings, const char *const
     if (tn_failed(tn_addr_check(where->text, &why)))
         return report_error(EXIT_USAGE, "address", where->text, "%s", why);
     where_set(where, where->text);
+    if (!is_to_listen(settings) && !(settings->verb & VERB_EXPLAIN)) {
+        code = where_to_dial(where);
+        if (code)
+            return code;
+    }
     if (settings->numeric) {
         err = tn_addr_parse(where->text, &addr);
         if (tn_failed(err))

@@ -28,6 +28,12 @@ struct where {
 int where_read(struct where *where, struct settings *settings, const char *const *words,
                int count);
 
+/*
+ * where_to_dial -- 0 if WHERE can be connected to, or an exit code after a complaint.  That
+ * is so of what where_read gives verbs which connect; a relay does both.
+ */
+int where_to_dial(const struct where *where);
+
 /* where_set -- make WHERE the address TEXT, which is checked already. */
 void where_set(struct where *where, const char *text);
 

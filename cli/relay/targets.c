@@ -100,6 +100,8 @@ static int add(struct targets *list, const struct targets *old, struct settings 
         return report_error(EXIT_USAGE, "target", word,
                             "options are the relay's, not a target's");
     code = where_read(&where, settings, &word, 1);
+    if (!code)
+        code = where_to_dial(&where);
     if (code)
         return code;
     if (where.is_bare) { /* a mere port is this host's */

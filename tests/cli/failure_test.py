@@ -169,7 +169,7 @@ def each_failure_is_valid_json_and_nothing_else():
 @test
 def json_may_stand_behind_the_mistake():
     for words in (("--nope", "--json", "h", "1"), ("--max-time", "soon", "h", "1", "--json"),
-                  ("h", "1", "-p", "0", "--nope", "--json")):
+                  ("h", "1", "-p", "70000", "--nope", "--json")):
         event, = map(check, tenon(*words).objects())
         assert (event["ok"], event["exit"]) == (False, 2), event
     with tempfile.NamedTemporaryFile() as file:

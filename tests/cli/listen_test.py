@@ -142,6 +142,9 @@ def p_names_the_port_to_listen_on_as_for_nc():
             assert server.port == port
             server.connect().close()
             assert server.wait().code == 0
+    with Server("-l", "-p", 0, "127.0.0.1", stdin=subprocess.DEVNULL) as server:
+        server.connect().close()
+        assert server.wait().code == 0
 
 
 # ---------------------------------------------------------------- many clients
