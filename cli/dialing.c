@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "progress.h"
 #include "report.h"
@@ -34,14 +35,19 @@ struct tn_conn_options conn_options(const struct settings *settings, char *sourc
                                     size_t size)
 {
     struct tn_conn_options options = { 0 };
+    tn_addr addr;
 
     options.family = settings->ipv4 && !settings->ipv6   ? TN_IPV4
                      : settings->ipv6 && !settings->ipv4 ? TN_IPV6
                                                          : TN_ANY;
-    options.send_buffer = (int)settings->send_buffer;
-    options.receive_buffer = (int)settings->receive_buffer;
     if (source)
         options.source = source_text(settings, source, size);
+    /* A name's other addresses cannot be connected to from there. */
+    if (settings->source && options.source && options.family == TN_ANY &&
+        !tn_failed(tn_addr_parse(options.source, &addr)))
+        options.family = addr.as.family == AF_INET ? TN_IPV4 : TN_IPV6;
+    options.send_buffer = (int)settings->send_buffer;
+    options.receive_buffer = (int)settings->receive_buffer;
     return options;
 }
 
@@ -76,10 +82,40 @@ static const char *name_error(tn_err err)
     return gai_strerror(err.code);
 }
 
-int dialing_code(tn_err err, const struct where *where, char *why, size_t size)
+/* What of the local end ERR speaks of, in BUF of SIZE; "" if of nothing there. */
+static const char *source_blamed(tn_err err, const struct settings *settings, char *buf,
+                                 size_t size)
 {
-    char text[120];
+    bool local =
+        err.domain == TN_DOMAIN_ERRNO &&
+        (err.code == EADDRNOTAVAIL || err.code == EADDRINUSE || err.code == EINVAL);
 
+    *buf = 0;
+    if (local && settings && settings->source)
+        (void)snprintf(buf, size, "-s %s: ", settings->source);
+    else if (local && settings && settings->port)
+        (void)snprintf(buf, size, "-p %d: ", (int)settings->port);
+    return buf;
+}
+
+/* Whether no address was found, or it could not be bound to, for the family that -s has. */
+static bool is_family_of_source(tn_err err, const struct settings *settings)
+{
+    return settings && settings->source && settings->ipv4 == settings->ipv6 &&
+           ((err.kind == TN_NOT_FOUND && err.domain == TN_DOMAIN_NONE) ||
+            (err.domain == TN_DOMAIN_ERRNO && err.code == EAFNOSUPPORT));
+}
+
+int dialing_code(tn_err err, const struct settings *settings, const struct where *where,
+                 char *why, size_t size)
+{
+    char text[120], source[120];
+
+    if (is_family_of_source(err, settings)) {
+        (void)snprintf(why, size, "-s %s is an address of another family",
+                       settings->source);
+        return EXIT_USAGE;
+    }
     if (err.domain == TN_DOMAIN_GAI || (err.kind == TN_NOT_FOUND && !where->is_unix)) {
         (void)snprintf(why, size, "%s", name_error(err));
         return EXIT_NAME;
@@ -89,7 +125,9 @@ int dialing_code(tn_err err, const struct where *where, char *why, size_t size)
     else if (err.kind == TN_NOT_FOUND)
         (void)snprintf(why, size, "no such socket");
     else if (err.domain == TN_DOMAIN_ERRNO)
-        (void)snprintf(why, size, "%s", strerror(err.code));
+        (void)snprintf(why, size, "%s%s",
+                       source_blamed(err, settings, source, sizeof(source)),
+                       strerror(err.code));
     else
         (void)snprintf(why, size, "%s", tn_err_text(err, text, sizeof(text)));
     return network_code(err);
@@ -101,6 +139,8 @@ static void hint_for(tn_err err, const struct settings *settings,
     if (settings->ipv4 != settings->ipv6 && err.kind == TN_NOT_FOUND)
         report_hint("-%c asks for IPv%c addresses only", settings->ipv4 ? '4' : '6',
                     settings->ipv4 ? '4' : '6');
+    else if (settings->source && err.kind == TN_NOT_FOUND && err.domain == TN_DOMAIN_GAI)
+        report_hint("-s %s asks for addresses of its family only", settings->source);
     else if (err.kind == TN_REFUSED)
         report_hint("the host is there, but nobody listens on that %s",
                     where->is_unix ? "socket" : "port");
@@ -131,7 +171,7 @@ int dial(struct tn_conn **conn, const struct settings *settings,
     if (err.kind == TN_DEADLINE)
         return report_error(EXIT_LATE, "connect", where->name, "no answer within %s",
                             length);
-    code = dialing_code(err, where, why, sizeof(why));
+    code = dialing_code(err, settings, where, why, sizeof(why));
     (void)report_error((enum exit_code)code, code == EXIT_NAME ? "look up" : "connect",
                        where->name, "%s (%s)", why, length);
     hint_for(err, settings, where);

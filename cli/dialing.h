@@ -15,10 +15,11 @@ struct tn_conn_options conn_options(const struct settings *settings, char *sourc
                                     size_t size);
 
 /*
- * dialing_code -- the exit code for ERR, which came of connecting to WHERE, and the
- * reason in WHY of SIZE.
+ * dialing_code -- the exit code for ERR, which came of connecting to WHERE as SETTINGS say,
+ * or of listening there (NULL), and the reason in WHY of SIZE.
  */
-int dialing_code(tn_err err, const struct where *where, char *why, size_t size);
+int dialing_code(tn_err err, const struct settings *settings, const struct where *where,
+                 char *why, size_t size);
 
 /*
  * dial -- connect to WHERE within DEADLINE and --connect-timeout.  Returns 0 with *CONN,

@@ -146,7 +146,7 @@ int gate_open(struct gate *gate)
     }
     err = listen_patiently(gate, &options);
     if (tn_failed(err)) {
-        code = dialing_code(err, &gate->where, why, sizeof(why));
+        code = dialing_code(err, NULL, &gate->where, why, sizeof(why));
         (void)report_error((enum exit_code)code, "listen", gate->where.name, "%s", why);
         if (err.kind == TN_DENIED && !gate->where.is_unix)
             report_hint("ports below 1024 need root, or the capability net_bind_service");

@@ -139,7 +139,7 @@ static void tell(struct scanning *scanning, uint16_t port, const struct result *
     if (result->err.kind == TN_DEADLINE)
         (void)snprintf(why, sizeof(why), "no answer");
     else if (!open)
-        (void)dialing_code(result->err, &where, why, sizeof(why));
+        (void)dialing_code(result->err, scanning->settings, &where, why, sizeof(why));
     tell_json(scanning, where.name, result, why);
     scanning->found[result->state]++;
     if (!scanning->is_verb) {
@@ -234,7 +234,7 @@ static tn_err scan_task(void *arg)
     err = tn_resolve(where.text, conn_options(settings, NULL, 0).family, scanning->addrs,
                      TN_ADDRS_MAX, &scanning->addr_count, scanning->deadline);
     if (tn_failed(err)) {
-        scanning->code = dialing_code(err, &where, why, sizeof(why));
+        scanning->code = dialing_code(err, settings, &where, why, sizeof(why));
         (void)report_error((enum exit_code)scanning->code, "look up", scanning->host,
                            "%s", why);
         return tn_ok();

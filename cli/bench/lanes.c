@@ -50,7 +50,7 @@ static void describe_connect(const struct lane *lane, struct failure *failure, t
     const struct plan *plan = lane->worker->plan;
     char why[160];
 
-    failure->code = dialing_code(err, &plan->where, why, sizeof(why));
+    failure->code = dialing_code(err, plan->settings, &plan->where, why, sizeof(why));
     (void)snprintf(failure->what, sizeof(failure->what), "connect");
     if (err.kind == TN_DEADLINE)
         (void)snprintf(why, sizeof(why), "no answer within the --connect-timeout");

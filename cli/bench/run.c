@@ -177,7 +177,7 @@ static int choose_address(struct run *run)
     int code;
 
     if (tn_failed(err)) {
-        code = dialing_code(err, &plan->where, why, sizeof(why));
+        code = dialing_code(err, plan->settings, &plan->where, why, sizeof(why));
         return report_error((enum exit_code)code, "look up", plan->where.name, "%s", why);
     }
     run->addr = list[0];

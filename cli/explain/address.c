@@ -140,7 +140,8 @@ static int explain(struct explaining *explaining, const char *const *word)
         return report_error(EXIT_OTHER, "start", "", "%s",
                             tn_err_text(err, text, sizeof(text)));
     if (tn_failed(explaining->err)) {
-        code = dialing_code(explaining->err, &explaining->where, why, sizeof(why));
+        code = dialing_code(explaining->err, explaining->settings, &explaining->where,
+                            why, sizeof(why));
         return report_error((enum exit_code)code, "look up", explaining->where.name, "%s",
                             why);
     }

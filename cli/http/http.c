@@ -190,7 +190,7 @@ int http_open(struct http *http, struct settings *settings, const char *where_to
     }
     err = tn_listen(&http->listener, where.text, &options);
     if (tn_failed(err)) {
-        code = dialing_code(err, &where, why, sizeof(why));
+        code = dialing_code(err, NULL, &where, why, sizeof(why));
         return report_error((enum exit_code)code, "listen", where.name, "%s", why);
     }
     err = tn_group_open(&http->group, TN_GROUP_EACH_ALONE);

@@ -87,7 +87,7 @@ static void check_once(const struct checker *checker)
     if (tn_failed(err) && err.kind == TN_DEADLINE)
         (void)snprintf(why, sizeof(why), "no answer");
     else if (tn_failed(err))
-        (void)dialing_code(err, &checker->target->where, why, sizeof(why));
+        (void)dialing_code(err, settings, &checker->target->where, why, sizeof(why));
     target_answered(checker->targets, checker->target, tn_now() - started,
                     tn_failed(err) ? why : NULL);
     tn_abort(&conn);

@@ -86,7 +86,7 @@ static tn_err dial_target(struct link *link, struct target *target)
     if (err.kind == TN_DEADLINE)
         (void)memcpy(why, "no answer", sizeof("no answer"));
     else
-        (void)dialing_code(err, &target->where, why, sizeof(why));
+        (void)dialing_code(err, settings, &target->where, why, sizeof(why));
     target_answered(targets, target, 0, why);
     report_detail("client %llu: target %s: %s", (unsigned long long)link->client->id,
                   target->where.name, why);

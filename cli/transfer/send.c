@@ -143,7 +143,7 @@ static int complain(struct sending *sending, tn_err err)
                             (unsigned long long)sending->delivery.files,
                             (unsigned long long)sending->plan.files);
     if (wire->refusal == REFUSED_NOT && sending->connections == 0) {
-        code = dialing_code(err, &sending->where, why, sizeof(why));
+        code = dialing_code(err, sending->settings, &sending->where, why, sizeof(why));
         return report_error((enum exit_code)code, "connect", sending->where.name, "%s",
                             why);
     }

@@ -87,7 +87,8 @@ static tn_err attempt(struct awaited *awaited)
         if (err.kind == TN_DEADLINE)
             (void)snprintf(awaited->why, sizeof(awaited->why), "no answer");
         else if (err.kind != TN_CANCELED)
-            (void)dialing_code(err, &awaited->where, awaited->why, sizeof(awaited->why));
+            (void)dialing_code(err, settings, &awaited->where, awaited->why,
+                               sizeof(awaited->why));
         return err;
     }
     if (settings->expect)

@@ -96,6 +96,8 @@ FAILURES = [
     (2, "connect does not take it", ("127.0.0.1:1?keep-open",), nothing),
     (2, "not in an address", ("127.0.0.1:1?json=x",), nothing),
     (2, "'localhost' is no numeric address", ("-s", "localhost"), nobody),
+    (4, "-s 192.0.2.1: Cannot assign requested address", ("-s", "192.0.2.1"), nobody),
+    (2, "-s ::1 is an address of another family", ("-s", "::1"), nobody),
     (2, "no such service", ("serve", "tea", ":1"), nothing),
     (2, "'10.0.0.0/33' is no network", ("serve", "echo", "127.0.0.1:0", "--allow",
                                         "10.0.0.0/33"), nothing),
