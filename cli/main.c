@@ -149,7 +149,7 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon ctl relay-8080 kill 17", "reset client 17, on both sides",
         "tenon ctl relay-8080 drain", "as the first Ctrl-C", NULL },
       "Commands: status (also without one), drain, kill ID, and for a relay reload and fault. "
-      "See --name for where it looks. With --json the answer is printed as it comes." },
+      "Without a NAME all are asked at once. See --name for where it looks. With --json the answer is printed as it comes." },
     { "top", VERB_TOP, top_main,
       "watch running relays and servers, and what holds them up",
       { "top [--once | --json] [NAME]", NULL },
@@ -157,7 +157,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon top relay-8080 --once", "once, as text", NULL },
       "For each client its address, age, bytes a second in and out and how they went, round "
       "trip, retransmissions, bytes not acknowledged, and in words what holds it up. Keys: "
-      "arrows, s sort, f filter, k kill, d drain, x fault, q quit. docs/watching.md explains "
+      "arrows, s sort, f filter, k kill, d drain, x fault, q quit. With --once, of who does not "
+      "answer within 2 seconds that is told, and the exit code is 5. docs/watching.md explains "
       "the columns." },
     { "doctor", VERB_DOCTOR, doctor_main,
       "what this system offers: driver and why, limits, features",

@@ -170,7 +170,7 @@ int control_open(struct control *control, const struct settings *settings,
     if (why && given)
         return report_error(EXIT_OTHER, "name", given, "%s", why);
     if (why) { /* nobody has asked for it */
-        report_detail("not to be found by tenon ctl: %s", why);
+        report_note("not to be found by tenon ctl: %s", why);
         return 0;
     }
     err = tn_group_open(&control->group, TN_GROUP_EACH_ALONE);

@@ -57,7 +57,7 @@ struct control {
 /*
  * control_open -- be found under SETTINGS->name, or by a name made of the kind and ADDR's
  * port, and answer until control_close.  Returns 0 or an exit code after a complaint; that
- * a name of our own making could not be taken is only a detail.
+ * a name of our own making could not be taken is only a note.
  */
 int control_open(struct control *control, const struct settings *settings,
                  const tn_addr *addr);

@@ -127,39 +127,30 @@ static int64_t patience(const struct asked *asked)
     return most == UNLIMITED ? ASK_PATIENCE : most;
 }
 
-static bool runs_not(tn_err err)
+static void list_over(void *arg, const char *name, tn_err err)
 {
-    return err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED;
-}
+    struct asked *asked = arg;
 
-/* It runs, and ERR is all that asking NAME has given. */
-static int tell_silent(const struct asked *asked, const char *name, tn_err err)
-{
-    char text[120];
-
-    if (err.kind == TN_DEADLINE)
-        return report_error(EXIT_LATE, "ctl", name, "it runs, but no answer within %s",
-                            time_text(patience(asked), text, sizeof(text)));
-    return report_error(EXIT_OTHER, "ctl", name, "%s",
-                        tn_err_text(err, text, sizeof(text)));
+    if (tn_failed(err) && !ask_runs_not(err)) /* it may just have ended */
+        asked->code = ask_complain("ctl", name, err, patience(asked));
 }
 
 static tn_err list_task(void *arg)
 {
     struct asked *asked = arg;
+    struct ask_round round = { .command = "status brief\n",
+                               .patience = patience(asked),
+                               .see = show,
+                               .over = list_over,
+                               .arg = asked };
     struct ask_names names;
+    tn_err err;
 
     asked->lists = true;
     ask_names_find(&names);
-    for (size_t i = 0; i < names.count; i++) {
-        tn_err err =
-            ask(names.list[i], "status brief\n", tn_in(patience(asked)), show, asked);
-
-        if (tn_failed(err) && !runs_not(err)) /* it may just have ended */
-            asked->code = tell_silent(asked, names.list[i], err);
-    }
+    err = ask_all(&names, &round);
     ask_names_release(&names);
-    return tn_ok();
+    return err;
 }
 
 /* COMMAND and its words as one line. */
@@ -191,12 +182,12 @@ static tn_err ask_task(void *arg)
     if (asked->code)
         return tn_ok();
     err = ask(name, line, tn_in(patience(asked)), show, asked);
-    if (runs_not(err)) {
+    if (ask_runs_not(err)) {
         asked->code =
             report_error(EXIT_UNREACHED, "ctl", name, "nothing of that name runs");
         report_hint("tenon ctl lists what does");
     } else if (tn_failed(err)) {
-        asked->code = tell_silent(asked, name, err);
+        asked->code = ask_complain("ctl", name, err, patience(asked));
     } else if (!asked->ok) {
         asked->code = report_error(EXIT_OTHER, "ctl", name, "%s",
                                    *asked->why ? asked->why : "the answer was cut short");

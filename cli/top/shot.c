@@ -121,5 +121,5 @@ tn_err shot_take(struct shot *shot, const char *name, const struct view_request 
     char line[120];
 
     memset(shot, 0, sizeof(*shot));
-    return ask(name, shot_command(request, line), tn_in(ASK_PATIENCE), shot_see, shot);
+    return ask(name, shot_command(request, line), tn_in(SHOT_PATIENCE), shot_see, shot);
 }

@@ -49,6 +49,8 @@ const char *shot_command(const struct view_request *request, char line[120]);
 /* shot_see -- the object LINE of an answer belongs to the shot ARG. */
 void shot_see(void *arg, const char *line);
 
+#define SHOT_PATIENCE (2 * TN_SECOND) /* with a server that does not answer */
+
 /* shot_take -- ask the server NAME for REQUEST.  As ask. */
 TN_MUST tn_err shot_take(struct shot *shot, const char *name,
                          const struct view_request *request);

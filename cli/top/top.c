@@ -91,9 +91,9 @@ static void look(struct top *top)
     if (tn_failed(err)) {
         top->shot = (struct shot){ .ok = false };
         (void)snprintf(top->message, sizeof(top->message), "%s: %s", top->chosen,
-                       err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED
-                           ? "nothing of that name runs"
-                           : tn_err_text(err, text, sizeof(text)));
+                       ask_runs_not(err)         ? "nothing of that name runs"
+                       : err.kind == TN_DEADLINE ? "it does not answer"
+                                                 : tn_err_text(err, text, sizeof(text)));
     }
     screen_draw(top);
 }
@@ -156,50 +156,55 @@ static void print_shot(const struct shot *shot)
         (void)printf("and %s more\n", count_text(shot->matched - shot->row_count, more));
 }
 
-static void print_line(void *arg, const char *line)
-{
-    (void)arg;
-    (void)printf("%s\n", line);
-}
-
-/* What NAME says, as the settings want it.  Rates are of the second since the first look. */
-static tn_err print_one(struct top *top, const char *name, bool json)
-{
-    char line[120];
-    tn_err err;
-
-    if (json)
-        return ask(name, shot_command(&top->request, line), tn_in(ASK_PATIENCE),
-                   print_line, NULL);
-    err = shot_take(&top->shot, name, &top->request);
-    if (!tn_failed(err))
-        print_shot(&top->shot);
-    return err;
-}
-
 struct once {
     struct top *top;
     bool json;
-    tn_err err; /* of the server that was named */
+    int code;
 };
+
+static void see_line(void *arg, const char *line)
+{
+    const struct once *once = arg;
+
+    if (once->json)
+        (void)printf("%s\n", line);
+    else
+        shot_see(&once->top->shot, line);
+}
+
+static void see_end(void *arg, const char *name, tn_err err)
+{
+    struct once *once = arg;
+    struct top *top = once->top;
+
+    if (!tn_failed(err) && !once->json)
+        print_shot(&top->shot);
+    memset(&top->shot, 0, sizeof(top->shot));
+    if (ask_runs_not(err) && top->only) {
+        once->code =
+            report_error(EXIT_UNREACHED, "top", name, "nothing of that name runs");
+        report_hint("tenon ctl lists what does");
+    } else if (tn_failed(err) && !ask_runs_not(err)) { /* or it has just ended */
+        once->code = ask_complain("top", name, err, SHOT_PATIENCE);
+    }
+}
 
 static tn_err once_task(void *arg)
 {
     struct once *once = arg;
     struct top *top = once->top;
     struct view_request none = { .count = 0 };
+    char before[120], command[120];
+    struct ask_round round = { .before = shot_command(&none, before),
+                               .command = shot_command(&top->request, command),
+                               .patience = SHOT_PATIENCE,
+                               .see = see_line,
+                               .over = see_end,
+                               .arg = once };
+    struct ask_names one = { .list = &top->chosen, .count = 1 };
 
     find_names(top);
-    for (size_t i = 0; i < top->names.count; i++) {
-        if (!top->only || strcmp(top->only, top->names.list[i]) == 0)
-            tn_ignore(shot_take(&top->shot, top->names.list[i], &none)); /* told below */
-    }
-    tn_ignore(tn_sleep(tn_in(EVERY))); /* nobody cancels this task */
-    if (top->only)
-        once->err = print_one(top, top->only, once->json);
-    for (size_t i = 0; !top->only && i < top->names.count; i++)
-        tn_ignore(print_one(top, top->names.list[i], once->json)); /* it may just end */
-    return tn_ok();
+    return ask_all(top->only ? &one : &top->names, &round);
 }
 
 /* ---- the verb ---- */
@@ -212,19 +217,10 @@ static int show_once(struct top *top, const struct settings *settings)
 
     (void)setlocale(LC_CTYPE, "");
     err = tn_run(once_task, &once, NULL);
-    if (!tn_failed(err))
-        err = once.err;
-    if (err.kind == TN_NOT_FOUND || err.kind == TN_REFUSED) {
-        int code =
-            report_error(EXIT_UNREACHED, "top", top->only, "nothing of that name runs");
-
-        report_hint("tenon ctl lists what does");
-        return code;
-    }
     if (tn_failed(err))
-        return report_error(EXIT_OTHER, "top", top->only ? top->only : "", "%s",
+        return report_error(EXIT_OTHER, "top", "", "%s",
                             tn_err_text(err, text, sizeof(text)));
-    return 0;
+    return once.code;
 }
 
 static tn_err main_task(void *arg)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tenon ctl: finding running relays and servers, asking them, steering them."""
+import contextlib
 import json
 import os
 import shutil
@@ -158,6 +159,32 @@ def one_that_does_not_answer_is_waited_for_as_long_as_told():
                     break
             expect(result, 5, "ctl mute: it runs, but no answer")
             assert b"speaks" in result.out and b"mute" not in result.out, result
+
+
+@test
+def all_are_asked_at_once_and_one_that_hangs_holds_up_none():
+    with Folder() as folder, contextlib.ExitStack() as stack:
+        os.mkdir(folder.path, 0o700)
+        for i in range(10):
+            mute = stack.enter_context(socket.socket(socket.AF_UNIX))
+            mute.bind(f"{folder.path}/mute-{i}")
+            mute.listen()
+        stack.enter_context(Server("serve", "echo", "127.0.0.1:0", "--name", "speaks"))
+        for words in ("ctl", "--max-time", "2s"), ("top", "--once"):
+            result = tenon(*words)
+            assert result.code == 5 and result.took < 15, result  # one by one it is 20 s
+            assert b"speaks" in result.out and b"mute" not in result.out, result.out
+            assert [line.split(":")[1] for line in result.lines()] == \
+                [f" {words[0]} mute-{i}" for i in range(10)], result
+
+
+@test
+def a_server_that_cannot_be_found_says_so():
+    os.environ["XDG_RUNTIME_DIR"] = "/nonexistent"
+    with Server("serve", "echo", "127.0.0.1:0") as server:
+        assert "not to be found by tenon ctl: " in server.stop().err
+    with Server("serve", "echo", "127.0.0.1:0", "--silent") as server:
+        assert server.stop().err == ""
 
 
 run()
