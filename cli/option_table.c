@@ -85,7 +85,7 @@ const struct option option_table[] = {
       "tcp: see whether targets accept; skip those down",
       "A target is up at the beginning. When all are down, all are tried." },
     { 0, "check-interval", "TIME", OPTION_DURATION, VERB_RELAY, FIELD(check_interval), 0,
-      "between two checks of a target (2s)", NULL },
+      "between two checks of a target (2s)", "At least 100ms." },
     { 0, "rise", "N", OPTION_NUMBER, VERB_RELAY, FIELD(rise), 1000,
       "checks in a row that make a target up (2)", NULL },
     { 0, "fall", "N", OPTION_NUMBER, VERB_RELAY, FIELD(fall), 1000,

@@ -22,6 +22,8 @@
 #include "report.h"
 
 #define TARGETS_MAX 4096
+/* What is checked more often is kept busy by it, and so are we. */
+#define CHECK_INTERVAL_LEAST (100 * TN_MS)
 
 /* gcc's analyzer (12) takes for lost what is put into a list whose making it did not see. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -202,9 +204,28 @@ static int read_choices(struct targets *targets, const struct settings *settings
     else
         return report_error(EXIT_USAGE, "option", "--balance",
                             "'%s' is not roundrobin, leastconn or hash", balance);
+    return 0;
+}
+
+static int read_checks(const struct settings *settings)
+{
+    static const char *const names[] = { "check-interval", "rise", "fall" };
+
     if (settings->check && strcmp(settings->check, "tcp") != 0)
         return report_error(EXIT_USAGE, "option", "--check", "'%s' is not tcp",
                             settings->check);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !settings->check; i++) {
+        char written[32];
+
+        if (!options_given(settings, names[i]))
+            continue;
+        (void)snprintf(written, sizeof(written), "--%s", names[i]);
+        return report_error(EXIT_USAGE, "option", written,
+                            "nothing is checked without --check tcp");
+    }
+    if (settings->check_interval < CHECK_INTERVAL_LEAST)
+        return report_error(EXIT_USAGE, "option", "--check-interval",
+                            "100 ms is the shortest");
     return 0;
 }
 
@@ -213,6 +234,8 @@ int targets_prepare(struct targets *targets, struct settings *settings,
 {
     int code = read_choices(targets, settings);
 
+    if (!code)
+        code = read_checks(settings);
     if (!code)
         code = make_room(targets);
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 from relay_rig import Relay, Target, forgiving
-from rig import LIMIT_S, ends_in_reset, free_port, read_all, run, test, wait_for
+from rig import LIMIT_S, ends_in_reset, expect, free_port, read_all, run, tenon, test, wait_for
 
 
 @forgiving
@@ -131,7 +131,17 @@ def a_target_that_fails_is_told_once_until_it_has_been_reached():
 
 # ---------------------------------------------------------------- health
 
-CHECKS = ("--check", "tcp", "--check-interval", "20ms", "--rise", "2", "--fall", "2")
+CHECKS = ("--check", "tcp", "--check-interval", "100ms", "--rise", "2", "--fall", "2")
+
+
+@test
+def checks_that_cannot_be_made_so_are_refused():
+    for words, option in [(("--check", "tcp", "--check-interval", "0"), "--check-interval"),
+                          (("--check", "tcp", "--check-interval", "99ms"), "--check-interval"),
+                          (("--check-interval", "1s"), "--check-interval"),
+                          (("--rise", "1"), "--rise"), (("--fall", "1"), "--fall")]:
+        expect(tenon("relay", "127.0.0.1:0", "127.0.0.1:1", "--max-time", "0", *words), 2,
+               f"option {option}: ")
 
 
 @test

@@ -220,7 +220,7 @@ def the_arrows_choose_among_servers():
 @test
 def colours_can_be_turned_off():
     with Folder(), Target(forgiving(hold)) as target, Relay(target, "127.0.0.1:1", options=(
-            "--check", "tcp", "--check-interval", "20ms")) as relay:
+            "--check", "tcp", "--check-interval", "100ms")) as relay:
         assert relay.port
         coloured = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
         for environment, wanted in ((("TERM=screen-256color",), True),
