@@ -137,6 +137,7 @@ int gate_open(struct gate *gate)
 
     options.conn = conn_options(settings, NULL, 0);
     options.family = options.conn.family;
+    options.no_ahead = gate->no_ahead;
     options.only_ipv6 = options.family == TN_IPV6;
     /* Told before anybody could connect: a program for everybody is never there. */
     if (!tn_failed(tn_addr_parse(gate->where.text, &addr))) {

@@ -31,6 +31,7 @@ struct gate {
     struct gate_walk *walks; /* under way */
     unsigned most;           /* inside at once; 0: any number */
     unsigned limit;          /* to accept in all; 0: any number */
+    bool no_ahead;           /* those who wait are to have no descriptor */
     void *arg;               /* the owner's */
 
     struct tn_listener *listener;

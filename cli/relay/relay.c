@@ -132,27 +132,38 @@ static void heard(void *arg, int number, int count)
 /* Standard ones, the driver's, signals, listeners, a recording, and whatever we inherit. */
 #define OWN_FILES 32
 /* A loop lends so many pipes of two descriptors, one each way of a client (tn_pump). */
-#define PIPE_FILES   128
+#define PIPE_FILES 128
+/* What tn_accept takes ahead: 256, and what a turn of the loop brings, a ring's worth. */
+#define AHEAD_FILES  (256 + 1024)
 #define CLIENTS_MOST 1000000 /* as of --max-conns */
+
+/* How many may be open beside clients'. */
+static uint64_t other_files(const struct relay *relay)
+{
+    const struct settings *settings = relay->settings;
+    uint64_t count = OWN_FILES + CONTROL_ASKING;
+
+    count += settings->check ? relay->targets.count : 0;
+    count += settings->metrics ? HTTP_CLIENTS : 0;
+    return count + (settings->dash ? DASH_READERS : 0);
+}
 
 /*
  * A client that is let in has to reach its target, whatever the others do: each takes two
- * connections, and pipes.  So the limit of open files says how many there can be.
+ * connections, and pipes.  So the limit of open files says how many there can be; and where
+ * that is low, who is not let in yet waits in the kernel.
  */
-static unsigned most_clients(const struct relay *relay)
+static void limit_clients(struct relay *relay)
 {
-    const struct settings *settings = relay->settings;
-    uint64_t files = local_most_files(), most;
-    uint64_t reserve = OWN_FILES + CONTROL_ASKING;
+    uint64_t files = local_most_files(), reserve = other_files(relay), most;
 
-    reserve += settings->check ? relay->targets.count : 0;
-    reserve += settings->metrics ? HTTP_CLIENTS : 0;
-    reserve += settings->dash ? DASH_READERS : 0;
+    relay->gate.no_ahead = reserve + AHEAD_FILES > files / 8;
+    reserve += relay->gate.no_ahead ? 0 : AHEAD_FILES;
     files -= reserve < files / 2 ? reserve : files / 2;
     most = files / 6; /* with a pipe each way */
     if (files > PIPE_FILES && (files - PIPE_FILES) / 2 > most)
         most = (files - PIPE_FILES) / 2;
-    return most < 1 ? 1 : most > CLIENTS_MOST ? CLIENTS_MOST : (unsigned)most;
+    relay->gate.most = most < 1 ? 1 : most > CLIENTS_MOST ? CLIENTS_MOST : (unsigned)most;
 }
 
 /* ---- the verb ---- */
@@ -265,7 +276,7 @@ int relay_main(struct settings *settings)
     relay.gate.arg = &relay;
     local_raise_files();
     if (!settings->max_conns)
-        relay.gate.most = most_clients(&relay);
+        limit_clients(&relay);
     err = tn_run(main_task, &relay, NULL);
     targets_release(&relay.targets);
     code = tap_close(&relay);

@@ -57,6 +57,7 @@ struct tn_listen_options {
      * waits at one that is closed is reset.  examples/echo_cores.c spreads them evenly.
      */
     bool reuse_port;
+    bool no_ahead;               /* nothing is accepted ahead of a tn_accept: see there */
     bool only_ipv6;              /* ":port" and "[::]:port" leave IPv4 alone */
     enum tn_family family;       /* of ":port" and of names; TN_ANY is both */
     unsigned mode;               /* of a Unix socket's file; 0: by the umask */
@@ -142,7 +143,8 @@ TN_API tn_addr tn_listener_addr(const struct tn_listener *listener);
  * On io_uring the kernel accepts for tasks that wait (IORING_ACCEPT_MULTISHOT), all that one
  * turn of the loop brings: a call less for each connection.  Those that nobody takes then wait
  * here for the next tn_accept instead of in the kernel, and nothing more is accepted until it
- * comes, nor beyond 256 and what the turn has brought by then.
+ * comes, nor beyond 256 and what the turn has brought by then.  They have descriptors, though:
+ * who counts those says no_ahead.
  *
  * Errors: TN_DEADLINE, TN_CANCELED, TN_INVALID (the socket is no listener any more).
  */

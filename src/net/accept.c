@@ -122,7 +122,8 @@ void accept_init(struct tn_listener *listener)
 /* Other loops than the first, one after another, wait without a request. */
 static bool may_go_ahead(const struct tn_listener *listener)
 {
-    return !is_copy(listener) && listener->driver == task_driver() &&
+    return !listener->no_ahead && !is_copy(listener) &&
+           listener->driver == task_driver() &&
            (listener->driver->abilities & OS_CAN_ACCEPT) != 0;
 }
 

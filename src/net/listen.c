@@ -163,6 +163,7 @@ tn_err tn_listen(struct tn_listener **listener, const char *where,
         return err_from(ERR_LISTEN, -ENOMEM);
     made->os = os;
     made->options = options->conn;
+    made->no_ahead = options->no_ahead;
     err = err_from(ERR_LISTEN, listen_at(made, &addr, options));
     if (tn_failed(err)) {
         os_release(os, made);

@@ -26,6 +26,7 @@ struct tn_listener {
     struct os_accept ahead;    /* where the driver can: asked for while tasks wait */
     struct standing standing;  /* ... or until one more has come */
     struct tn_waiters waiting; /* those tasks */
+    bool no_ahead;             /* it is not wanted */
     bool ahead_ended;          /* by itself: whoever waits next, waits without it */
     bool dying; /* closed, and to be released when the driver has done with it */
     uint64_t pauses;

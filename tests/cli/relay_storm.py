@@ -120,8 +120,8 @@ def main():
     args = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most < 2 * args.clients + 300:
-        sys.exit(f"{most} descriptors are allowed, and it takes {2 * args.clients + 300}")
+    if most < 2 * args.clients + 1600:
+        sys.exit(f"{most} descriptors are allowed, and it takes {2 * args.clients + 1600}")
     print(storm(args.clients, args.size, args.seed, 300 * SCALE))
 
 

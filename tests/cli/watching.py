@@ -47,7 +47,7 @@ def ask(*words):
 def crowd(count, options=()):
     """A relay called `edge` with COUNT clients, a few of which say something at a time."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most < 2 * count + 500:  # a relay keeps some for itself
+    if most < 2 * count + 1600:  # a relay keeps some for itself
         raise Skip(f"a process may open no more than {most} files here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with Server("serve", "echo", "127.0.0.1:0") as target, \

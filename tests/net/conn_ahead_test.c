@@ -112,6 +112,32 @@ TEST_IN_TASK(a_crowd_is_given_out_in_the_order_in_which_it_came)
     tn_listener_close(&listener);
 }
 
+TEST_IN_TASK(without_going_ahead_only_what_is_taken_has_a_descriptor)
+{
+    struct tn_listen_options options = { .no_ahead = true };
+    struct tn_conn *conns[8] = { NULL };
+    struct tn_listener *listener = NULL;
+    struct taker taker;
+    int fds[8], before;
+    tn_addr addr;
+
+    assert_ok(tn_listen(&listener, "127.0.0.1:0", &options));
+    addr = tn_listener_addr(listener);
+    taker_start(&taker, listener, 1, conns);
+    before = descriptors();
+    for (int i = 0; i < 8; i++)
+        fds[i] = raw_connect(&addr);
+    assert_ok(taker_end(&taker));
+    assert_int_equal(descriptors(), before + 8 + 1);
+    taker_start(&taker, listener, 7, conns + 1);
+    assert_ok(taker_end(&taker));
+    for (int i = 0; i < 8; i++) {
+        tn_abort(&conns[i]);
+        close(fds[i]);
+    }
+    tn_listener_close(&listener);
+}
+
 static void see_who_has_reset(const char *where)
 {
     struct tn_conn *conn = NULL;
