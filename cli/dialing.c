@@ -142,8 +142,9 @@ static void hint_for(tn_err err, const struct settings *settings,
     else if (settings->source && err.kind == TN_NOT_FOUND && err.domain == TN_DOMAIN_GAI)
         report_hint("-s %s asks for addresses of its family only", settings->source);
     else if (err.kind == TN_REFUSED)
-        report_hint("the host is there, but nobody listens on that %s",
-                    where->is_unix ? "socket" : "port");
+        report_hint(where->is_unix
+                        ? "nobody listens on that socket"
+                        : "the host is there, but nobody listens on that port");
     else if (err.domain == TN_DOMAIN_GAI && err.code == EAI_AGAIN)
         report_hint("no name server answered; with a numeric address none is needed");
 }

@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct {
     int number;
@@ -145,14 +146,18 @@ const char *tn_err_text(tn_err err, char *buf, size_t size)
     const char *colon = op[0] != '\0' ? ": " : "";
     const char *kind = err.kind < TN_KIND_COUNT ? kinds[err.kind].text : "unknown error";
     char detail[128];
+    const char *system;
 
     if (size == 0)
         return buf;
     switch (err.domain) {
     case TN_DOMAIN_ERRNO:
         /* The GNU strerror_r: thread-safe, and never fails. */
-        snprintf(buf, size, "%s%s%s (%s)", op, colon, kind,
-                 strerror_r(err.code, detail, sizeof(detail)));
+        system = strerror_r(err.code, detail, sizeof(detail));
+        if (strcasecmp(kind, system) == 0) /* it would be said twice */
+            snprintf(buf, size, "%s%s%s", op, colon, kind);
+        else
+            snprintf(buf, size, "%s%s%s (%s)", op, colon, kind, system);
         break;
     case TN_DOMAIN_GAI:
         snprintf(buf, size, "%s%s%s", op, colon, gai_strerror(err.code));

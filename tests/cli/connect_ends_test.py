@@ -28,6 +28,8 @@ def a_refused_connection_is_exit_4():
                ["connect tcp 127.0.0.1", "connection refused ("])
     with tempfile.TemporaryDirectory() as folder:
         expect(tenon(f"unix:{folder}/none"), 4, ["connect unix", "no such socket"])
+    result = tenon(f"unix:@tenon-{os.getpid()}-none")
+    assert result.lines()[1:] == ["hint: nobody listens on that socket"], result
 
 
 @test
