@@ -60,7 +60,7 @@ static void print_tries(const struct explaining *explaining)
                      i == 1 ? ", 250 ms later or when the one before has failed" : "");
 }
 
-static void print_options(const struct settings *settings)
+static void print_options(const struct settings *settings, bool tcp)
 {
     char text[24];
 
@@ -73,7 +73,9 @@ static void print_options(const struct settings *settings)
             strcmp(option->name, "connect-timeout") != 0)
             (void)printf(", %s", option->name);
     }
-    (void)printf("; no delay of small writes, a silent dead peer is found after 60 s\n");
+    (void)printf(
+        "%s\n",
+        tcp ? "; no delay of small writes, a silent dead peer is found after 60 s" : "");
 }
 
 static void print_people(const struct explaining *explaining)
@@ -94,7 +96,7 @@ static void print_people(const struct explaining *explaining)
                                                          : "IPv4 and IPv6");
         print_tries(explaining);
     }
-    print_options(settings);
+    print_options(settings, !where->is_unix);
 }
 
 static void print_json(const struct explaining *explaining)

@@ -84,7 +84,8 @@ int driver_choose(struct tn_loop *loop, const struct tn_loop_options *options)
         result = try_driver(loop, forced, options);
         if (result < 0)
             return named_failure(forced, result);
-        snprintf(loop->why, sizeof(loop->why), "%s; %s", by, loop->driver->note);
+        snprintf(loop->why, sizeof(loop->why), "%s%s%s", by,
+                 loop->driver->note[0] != '\0' ? "; " : "", loop->driver->note);
         return 0;
     }
     result = try_driver(loop, "uring", options);

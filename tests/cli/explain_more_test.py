@@ -116,7 +116,8 @@ def an_address_is_explained_as_it_would_be_tried():
     assert "1. [::1]:8080\n" in out and "2. 127.0.0.1:8080," in out
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
-        assert b"no such file" in expect(tenon("explain", f"unix:{path}"), 0).out
+        out = expect(tenon("explain", f"unix:{path}"), 0).out
+        assert b"no such file" in out and b"small writes" not in out
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             assert b"a socket is there" in expect(tenon("explain", path), 0).out
