@@ -49,11 +49,12 @@ static void put_verb(const struct verb *verb)
 
     (void)printf("    %s) options='", verb->name);
     put_options(verb);
-    (void)printf("' kind='%s' words='%s' ;;\n",
-                 operand == OPERAND_FILE    ? "-f"
-                 : operand == OPERAND_WORDS ? ""
-                                            : "-A hostname",
-                 words);
+    (void)printf("' kind='%s' words=%s%s%s ;;\n",
+                 operand == OPERAND_FILE   ? "-f"
+                 : operand == OPERAND_HOST ? "-A hostname"
+                                           : "",
+                 operand == OPERAND_RUNNING ? "" : "'", words,
+                 operand == OPERAND_RUNNING ? "" : "'");
 }
 
 static void put_names(const char *between)

@@ -32,13 +32,18 @@ int completion_print(const char *shell)
 
 enum completion_operand completion_operand(const struct verb *verb, const char **words)
 {
-    static const char kinds[] = "echo discard chargen daytime time";
+    static const char kinds[] = "echo discard chargen daytime time bench";
 
     if (verb->bit == VERB_SERVE) {
         *words = kinds;
         return OPERAND_WORDS;
     }
-    return verb->bit == VERB_SEND || verb->bit == VERB_RECV ? OPERAND_FILE : OPERAND_HOST;
+    if (verb->bit == VERB_CTL || verb->bit == VERB_TOP) {
+        *words = "$(" COMPLETION_RUNNING ")";
+        return OPERAND_RUNNING;
+    }
+    return verb->bit & (VERB_SEND | VERB_RECV | VERB_COMPARE) ? OPERAND_FILE
+                                                              : OPERAND_HOST;
 }
 
 bool completion_shows(const struct verb *verb, const struct option *option)

@@ -17,9 +17,15 @@ void completion_zsh(void);
 void completion_fish(void);
 
 /* What may stand where a verb wants an operand. */
-enum completion_operand { OPERAND_HOST, OPERAND_FILE, OPERAND_WORDS };
+enum completion_operand { OPERAND_HOST, OPERAND_FILE, OPERAND_WORDS, OPERAND_RUNNING };
 
-/* completion_operand -- that of VERB; *WORDS is the list, if it is one. */
+/* A command, for any shell, that prints the names of what runs, a line each. */
+#define COMPLETION_RUNNING "tenon ctl --max-time 1s 2>/dev/null | sed \"s/ .*//\""
+
+/*
+ * completion_operand -- that of VERB; *WORDS is the list, if it is one, or what the shell is
+ * to substitute for it.
+ */
 enum completion_operand completion_operand(const struct verb *verb, const char **words);
 
 /* completion_shows -- whether VERB takes OPTION, and --help shows it. */

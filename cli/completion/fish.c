@@ -55,7 +55,10 @@ static void put_verb(const struct verb *verb)
     if (operand == OPERAND_HOST)
         return;
     (void)printf("complete -c tenon -n '__fish_seen_subcommand_from %s' %s%s%s\n",
-                 verb->name, operand == OPERAND_FILE ? "-F" : "-a '", words,
+                 verb->name, operand == OPERAND_FILE ? "-F" : "-a '",
+                 operand == OPERAND_RUNNING ? "(command -q tenon; and " COMPLETION_RUNNING
+                                              ")"
+                                            : words,
                  operand == OPERAND_FILE ? "" : "'");
 }
 
@@ -63,7 +66,14 @@ void completion_fish(void)
 {
     (void)printf("# fish completion for tenon, made by tenon --completion fish\n"
                  "complete -c tenon -f\n"
-                 "complete -c tenon -a '(__fish_print_hostnames)'\n");
+                 "complete -c tenon -n 'not __fish_seen_subcommand_from");
+    for (int i = 0; i < verb_count; i++) {
+        const char *words = "";
+        if (verb_table[i].summary &&
+            completion_operand(&verb_table[i], &words) != OPERAND_HOST)
+            (void)printf(" %s", verb_table[i].name);
+    }
+    (void)printf("' -a '(__fish_print_hostnames)'\n");
     for (int i = 0; i < verb_count; i++) {
         if (verb_table[i].summary)
             put_verb(&verb_table[i]);

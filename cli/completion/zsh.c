@@ -56,6 +56,10 @@ static void put_verb(const struct verb *verb)
     }
     if (operand == OPERAND_WORDS)
         (void)printf("            '1:kind:(%s)' ", words);
+    if (operand == OPERAND_RUNNING) {
+        (void)printf("            '1:name:(%s)' ;;\n", words);
+        return;
+    }
     (void)printf("'*:%s' ;;\n", operand == OPERAND_FILE ? "file:_files" : "host:_hosts");
 }
 

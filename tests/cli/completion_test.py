@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 import time
 
-from rig import LIMIT_S, Skip, expect, run, tenon, test
+from rig import LIMIT_S, TENON, Server, Skip, expect, run, tenon, test, wait_for
+from watching import Folder
 
 
 @contextlib.contextmanager
@@ -60,7 +61,8 @@ def bash_offers_verbs_options_and_files():
         assert set(verbs()) <= set(bash_offers(path, "")), verbs()
         assert bash_offers(path, "connect", "--con") == ["--connect-timeout"]
         assert bash_offers(path, "--con") == ["--connect-timeout"]
-        assert bash_offers(path, "serve", "") == ["echo", "discard", "chargen", "daytime", "time"]
+        assert bash_offers(path, "serve", "") == ["echo", "discard", "chargen", "daytime", "time",
+                                                   "bench"]
         assert bash_offers(path, "serve", "d") == ["discard", "daytime"]
         assert bash_offers(path, "-l", "--ke") == ["--keep-open"]
         assert bash_offers(path, "connect", "--ke") == []
@@ -71,10 +73,28 @@ def bash_offers_verbs_options_and_files():
                     pass
             assert sorted(bash_offers(path, "send", "h:1", "a", folder=folder)) == ["a file", "another"]
             assert bash_offers(path, "connect", "-o", "ano", folder=folder) == ["another"]
+            assert bash_offers(path, "compare", "ano", folder=folder) == ["another"]
         for verb in verbs():
             offered = set(bash_offers(path, verb, "--"))
             assert shown_options(verb) - {"--listen"} <= offered, verb
             assert offered <= shown_options(verb) | {"--help", "--version", "--listen"}, verb
+
+
+@contextlib.contextmanager
+def edge_runs():
+    """A server of that name, and a `tenon` that finds it."""
+    with Folder() as folder, Server("serve", "echo", "127.0.0.1:0", "--name", "edge"):
+        os.mkdir(f"{folder.folder.name}/bin")
+        os.symlink(os.path.abspath(TENON), f"{folder.folder.name}/bin/tenon")
+        os.environ["PATH"] = f"{folder.folder.name}/bin:{os.environ['PATH']}"
+        yield
+
+
+@test
+def bash_offers_what_runs_to_ctl_and_top():
+    with script("bash") as path, edge_runs():
+        for verb in "ctl", "top":  # who does not answer within a second is not offered
+            wait_for(lambda: bash_offers(path, verb, "e") == ["edge"], "the name")
 
 
 @test
@@ -105,7 +125,8 @@ def zsh_reads_its_script_and_is_given_the_options_of_the_verb():
                      for option in re.findall(r"^(?:\(.*\))?(--[a-z0-9-]+)", line)}
             assert shown_options(verb) - {"--listen"} <= found, (verb, found)
             assert found <= shown_options(verb) | {"--help", "--version", "--listen"}, verb
-        assert "*:file:_files" in given("send", "")
+        assert "*:file:_files" in given("send", "") and "*:file:_files" in given("compare", "")
+        assert any(line.startswith("1:name:($(tenon ctl ") for line in given("ctl", ""))
         assert any("--keep-open" in line for line in given("-l", ""))
 
 
@@ -162,6 +183,9 @@ def fish_offers_verbs_and_the_options_of_each():
             assert shown_options(verb) - {"--listen"} <= found, (verb, shown_options(verb) - found)
             assert found <= shown_options(verb) | {"--help", "--version", "--listen"}, verb
         assert "--connect-timeout" in offers("tenon --con")
+        assert "localhost" not in offers("tenon ctl ") + offers("tenon compare ")
+        with edge_runs():
+            wait_for(lambda: offers("tenon ctl e") == offers("tenon top e") == ["edge"], "the name")
 
 
 @test
