@@ -117,11 +117,13 @@ static void tell_listening(const struct gate *gate)
 
 static tn_err listen_patiently(struct gate *gate, const struct tn_listen_options *options)
 {
+    /* To try a Unix socket that exists is to be a client of whoever listens: once more only. */
+    int64_t pause = gate->where.is_unix ? IN_USE_PATIENCE : 10 * TN_MS;
     tn_deadline limit = tn_in(IN_USE_PATIENCE);
     tn_err err = tn_listen(&gate->listener, gate->where.text, options);
 
-    while (err.kind == TN_IN_USE && !gate->where.is_unix && tn_left(limit) > 0 &&
-           !tn_failed(tn_sleep(tn_in(10 * TN_MS))))
+    while (err.kind == TN_IN_USE && tn_left(limit) > 0 &&
+           !tn_failed(tn_sleep(tn_in(pause))))
         err = tn_listen(&gate->listener, gate->where.text, options);
     return err;
 }
@@ -149,6 +151,8 @@ int gate_open(struct gate *gate)
     if (tn_failed(err)) {
         code = dialing_code(err, NULL, &gate->where, why, sizeof(why));
         (void)report_error((enum exit_code)code, "listen", gate->where.name, "%s", why);
+        if (err.kind == TN_IN_USE && gate->where.is_unix)
+            report_hint("somebody listens there, or what is there is no socket");
         if (err.kind == TN_DENIED && !gate->where.is_unix)
             report_hint("ports below 1024 need root, or the capability net_bind_service");
         return code;

@@ -147,6 +147,18 @@ def p_names_the_port_to_listen_on_as_for_nc():
         assert server.wait().code == 0
 
 
+@test
+def a_unix_socket_of_one_that_was_killed_is_taken_at_once():
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(10):  # the kernel cleans up later, now and then
+            with Server("listen", "-k", f"unix:{folder}/socket", stdin=subprocess.DEVNULL) as server:
+                server.process.kill()
+                server.process.wait()
+        with Server("listen", "-k", f"unix:{folder}/socket", stdin=subprocess.DEVNULL):
+            result = tenon("listen", f"unix:{folder}/socket")
+            assert result.code == 4 and "hint: somebody listens there" in result.err, result
+
+
 # ---------------------------------------------------------------- many clients
 
 @test
