@@ -95,7 +95,7 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
       "see which ports of a host accept",
       { "scan [OPTION]... HOST PORTS...", NULL },
       { "tenon scan host 22,80,8000-8100", "a line for each that is open",
-        "tenon scan -v host 20-25", "and for each that is not",
+        "tenon scan -v host ssh,80-88", "and for each that is not",
         "tenon scan --json host 1-1024", "the same for programs", NULL },
       "Connects to each port, 256 at once (--max-conns), and waits 2 seconds for each "
       "(--connect-timeout). Lines come in the order of the ports: open, closed (refused or "

@@ -277,9 +277,9 @@ static int read_ports(struct scanning *scanning)
     int code = 0;
 
     for (int i = 1; marks && i < settings->operand_count && !code; i++) {
-        if (!ports_read(settings->operands[i], marks))
+        if (!ports_read(settings->operands[i], !settings->numeric, marks))
             code = report_error(EXIT_USAGE, "ports", settings->operands[i],
-                                "none such as 22, 20-25 or 22,80,443");
+                                "none such as 22, http, 20-25 or 22,80,443");
     }
     if (!code) {
         scanning->count = marks ? ports_list(marks, &scanning->ports) : -1;

@@ -5,6 +5,8 @@
  */
 #include "scan_ports.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,11 +33,27 @@ static bool read_range(const char *text, size_t size, bool *marks)
     return true;
 }
 
-bool ports_read(const char *text, bool marks[PORTS])
+/* The name of a service, which may have a dash, SIZE bytes at TEXT. */
+static bool read_service(const char *text, size_t size, bool *marks)
+{
+    const struct servent *service;
+    char name[32];
+
+    if (size >= sizeof(name))
+        return false;
+    memcpy(name, text, size);
+    name[size] = 0;
+    service = getservbyname(name, "tcp");
+    if (service)
+        marks[ntohs((uint16_t)service->s_port)] = true;
+    return service != NULL;
+}
+
+bool ports_read(const char *text, bool names, bool marks[PORTS])
 {
     for (;;) {
         size_t size = strcspn(text, ",");
-        if (!read_range(text, size, marks))
+        if (!read_range(text, size, marks) && !(names && read_service(text, size, marks)))
             return false;
         if (!text[size])
             return true;

@@ -11,10 +11,10 @@
 #define PORTS 65536
 
 /*
- * ports_read -- mark the ports of TEXT ("22", "20-25", "22,80,8000-8010") in MARKS.  False
- * if it is none.
+ * ports_read -- mark the ports of TEXT ("22", "20-25", "22,80,8000-8010", and with NAMES
+ * "ssh,http") in MARKS.  False if it is none.
  */
-bool ports_read(const char *text, bool marks[PORTS]);
+bool ports_read(const char *text, bool names, bool marks[PORTS]);
 
 /* ports_list -- the marked ones, ascending, in *LIST to be freed; how many, or -1. */
 int ports_list(const bool marks[PORTS], uint16_t **list);

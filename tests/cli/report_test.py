@@ -109,7 +109,7 @@ def scan_wait_and_explain_tell_on_standard_output():
                                    (("wait", f"127.0.0.1:{peer.port}"), ["wait"], 0),
                                    (("wait", "--max-time", "50ms", "127.0.0.1:1"), ["error"], 11),
                                    (("wait", "nonsense"), ["error"], 2),
-                                   (("scan", "127.0.0.1", "ssh"), ["error"], 2),
+                                   (("scan", "127.0.0.1", "no-such"), ["error"], 2),
                                    (("explain", "127.0.0.1:80", "unix:/x"), ["address"] * 2, 0),
                                    (("explain", "no-such-host.invalid:1"), ["error"], 3),
                                    (("explain", "--from-socat", "- TCP:h:1"), ["socat"], 0),

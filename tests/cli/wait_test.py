@@ -169,11 +169,20 @@ def a_host_that_does_not_answer_is_silent():
 
 
 @test
+def ports_may_be_named_as_services():
+    result = tenon("scan", "--json", "127.0.0.1", "http,21-22", "ssh,https")
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert [event["where"].split(":")[1] for event in events if event["ev"] == "port"] == \
+        ["21", "22", "80", "443"], result.out
+
+
+@test
 def what_is_no_host_or_port_is_said():
     expect(tenon("scan", "127.0.0.1"), 2, "a host and its ports")
-    for ports in ("0", "65536", "5-3", "1,,2", "", "http", "1-2-3", "-1"):
+    for ports in ("0", "65536", "5-3", "1,,2", "", "no-such", "1-2-3", "-1", "1,http-"):
         expect(tenon("scan", "--", "127.0.0.1", ports), 2, "none such as 22")
     expect(tenon("scan", "no-such-host.invalid", "1"), 3, "look up no-such-host.invalid")
+    expect(tenon("scan", "-n", "127.0.0.1", "http"), 2, "none such as 22")
     expect(tenon("scan", "-n", "localhost", "1"), 3, "with -n none is looked up")
     with open("/dev/full", "wb") as full, Peer() as peer:
         assert tenon("scan", *peer.words, stdout=full).code == 8
