@@ -47,6 +47,8 @@ static struct {
     bool colour;
     bool metering; /* the cursor stands behind a meter */
     bool open;
+    bool ending;     /* it is over, */
+    tn_deadline end; /* and slow readers are waited for until then */
 } reports = { .objects = &lines, .json_name = "standard error" };
 
 /* The first complaint from before report_open, and its hint; no code: there is none. */
@@ -301,10 +303,18 @@ bool report_flush(void)
 
 void report_drain(void)
 {
-    if (reports.json && reports.objects)
-        note_loss(reports.json_name, backlog_wait(reports.objects, PATIENCE));
-    if (backlog_wait(&lines, PATIENCE) == 0)
+    int error;
+
+    if (!reports.ending)
+        reports.end = tn_in(PATIENCE);
+    reports.ending = true;
+    error = backlog_wait(&lines, tn_left(reports.end));
+    if (!error)
         tell_missing();
+    if (reports.json && reports.objects == &file)
+        error = backlog_wait(&file, tn_left(reports.end));
+    if (reports.json && reports.objects)
+        note_loss(reports.json_name, error);
 }
 
 int report_close(int code)

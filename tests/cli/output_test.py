@@ -3,15 +3,18 @@
 """What standard output, standard error and the file of --json do not take."""
 import contextlib
 import fcntl
+import json
 import os
 import re
 import signal
 import socket
 import tempfile
+import time
 
 from bench_rig import SHORT, peer
 from relay_rig import Relay
-from rig import (Peer, Server, ends_in_reset, expect, listens, read_all, run, tenon, test, wait_for)
+from rig import (LIMIT_S, SCALE, Peer, Server, ends_in_reset, expect, listens, read_all, run, start, tenon,
+                 test, wait_for)
 from watching import Folder
 
 FULL = "/dev/full"
@@ -114,6 +117,22 @@ def who_reads_no_standard_error_does_not_hold_a_relay_nor_its_end():
 
 
 @test
+def objects_that_nobody_reads_do_not_hold_it_either_and_are_exit_8():
+    with small_pipe() as (reader, writer), Server("serve", "echo", "127.0.0.1:0") as target, \
+            start("relay", "127.0.0.1:0", target.addr, "--json", stderr=writer) as relay:
+        listening = json.loads(wait_for(lambda: reader.read(4096), "its address", relay))
+        port = int(listening["addr"].rsplit(":", 1)[1])
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as conn:
+                conn.shutdown(socket.SHUT_WR)
+                assert conn.recv(1) == b""
+        begin = time.monotonic()
+        relay.send_signal(signal.SIGTERM)
+        assert relay.wait(LIMIT_S) == 8
+        assert time.monotonic() - begin < 9 * SCALE  # 3 s, once
+
+
+@test
 def a_slow_reader_of_standard_error_gets_every_line_in_order():
     with small_pipe() as (reader, writer), Server("serve", "echo", "127.0.0.1:0") as target, \
             Relay(target.addr, options=("-v",), stderr=writer) as relay:
@@ -127,6 +146,11 @@ def a_slow_reader_of_standard_error_gets_every_line_in_order():
     assert said.count("tenon: client ") == 200 and said.count("tenon: 100 clients") == 1
 
 
+def closes_of(server):
+    with open(server.log.name, "rb") as file:
+        return file.read().count(b'"ev":"close"')
+
+
 @test
 def lines_that_are_too_many_for_a_slow_reader_are_counted_where_they_are_missing():
     with Folder() as folder, small_pipe() as (reader, writer), \
@@ -135,13 +159,13 @@ def lines_that_are_too_many_for_a_slow_reader_are_counted_where_they_are_missing
         writer.close()
         lines = 2 * len("tenon: client 1000 tcp 127.0.0.1:10000") + len(f"to {target.addr}: eof, ")
         count = 2 * (1 << 20) // lines + 1000
-        while len(relay.events("close")) < count:
-            assert tenon("bench", "cps", relay.addr, "-c", 50, "--duration", "300ms",
-                         "--warmup", 0).code == 0
+        with start("bench", "cps", relay.addr, "--duration", "10m", "--silent") as crowd:
+            wait_for(lambda: closes_of(relay) > count, "the clients", crowd)
+            crowd.kill()
         relay.process.send_signal(signal.SIGTERM)
         said = all_from(reader)
         assert relay.wait().code == 0
-        closes = len(relay.events("close"))
+        closes = closes_of(relay)
     told = len(re.findall(r"^tenon: client \d+ ", said, re.M))
     missing = sum(map(int, re.findall(r"^tenon: (\d+) lines are missing here", said, re.M)))
     totals = 1 if f"{closes} clients" in said else 0
