@@ -31,7 +31,7 @@ refused() {
 }
 wait_until refused
 check "nobody there is an error, in words" "$("$B/examples/ask" "$socket" x 2>&1; echo $?)" \
-    = "ask: connect: connection refused (*1"
+    = "ask: connect: connection refused*1"
 check "so is a call without words" "$("$B/examples/ask" 2>&1; echo $?)" = "ask: invalid*1"
 
 # The notes' own programs.
