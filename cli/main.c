@@ -129,8 +129,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon relay :80 --targets FILE", "targets from a file; HUP reads it again", NULL },
       "Every client gets a connection to one of the targets, the next one if that cannot be "
       "reached; the first failure of a target is an error line, and so is the first after it "
-      "has been reached again. The end of either side is passed on as an end, and the other direction goes "
-      "on. A reset of either side, and any failure of ours, reaches the other side as a "
+      "has been reached again. The end of either side is passed on as an end, and the "
+      "other direction goes on. A reset of either side, and any failure of ours, reaches the other side as a "
       "reset, never as an end, after all that came before is acknowledged. The first Ctrl-C "
       "or SIGTERM stops accepting and lets the clients finish, the second resets them; then "
       "totals are printed. SIGUSR1 prints them without stopping." },
@@ -149,7 +149,8 @@ const struct verb verb_table[] = { /* the first two are what no verb means */
         "tenon ctl relay-8080 kill 17", "reset client 17, on both sides",
         "tenon ctl relay-8080 drain", "as the first Ctrl-C", NULL },
       "Commands: status (also without one), drain, kill ID, and for a relay reload and fault. "
-      "Without a NAME all are asked at once. See --name for where it looks. With --json the answer is printed as it comes." },
+      "Without a NAME all are asked at once. See --name for where it looks. With --json the "
+      "answer is printed as it comes." },
     { "top", VERB_TOP, top_main,
       "watch running relays and servers, and what holds them up",
       { "top [--once | --json] [NAME]", NULL },
