@@ -239,7 +239,7 @@ def a_meter_shows_when_it_takes_longer_than_a_second():
 def doctor_says_which_driver_and_why():
     text = expect(tenon("doctor"), 0).out.decode()
     driver = os.environ.get("TENON_DRIVER")
-    assert re.search(rf"chosen +{driver or '(uring|epoll)'}: \w.*\w$", text, re.M), text
+    assert re.search(rf"chosen +{driver or '(uring|epoll)'}: \w.*[\w)]$", text, re.M), text
     for name in ("open files", "locked memory", "somaxconn", "local ports", "io_uring_disabled"):
         assert name in text, text
     event = check(json.loads(expect(tenon("doctor", "--json"), 0).out))

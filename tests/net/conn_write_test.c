@@ -223,7 +223,7 @@ TEST_IN_TASK(a_cancel_leaves_exactly_what_it_says_undone)
     {
         struct wire wire = wire_in_state((sa_family_t)family, state);
         struct sink sink = { .fd = wire.peer, .part = 100000, .pause = 50 * TN_US };
-        struct tn_task *task = sink_start(&sink);
+        struct tn_task *task = NULL;
         uint64_t seed = 77;
         size_t done = 0;
         unsigned canceled = 0;
@@ -244,8 +244,11 @@ TEST_IN_TASK(a_cancel_leaves_exactly_what_it_says_undone)
                 assert_int_equal(writer.done, LARGE - done);
             canceled += tn_failed(writer.err);
             done += writer.done;
+            if (task == NULL) { /* the first one was canceled before full buffers */
+                assert_int_equal(canceled, 1);
+                task = sink_start(&sink);
+            }
         }
-        assert_true(canceled > 0);
         sink_end(&sink, task, LARGE);
         wire_drop(&wire);
     }
