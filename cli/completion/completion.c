@@ -42,8 +42,8 @@ enum completion_operand completion_operand(const struct verb *verb, const char *
         *words = "$(" COMPLETION_RUNNING ")";
         return OPERAND_RUNNING;
     }
-    return verb->bit & (VERB_SEND | VERB_RECV | VERB_COMPARE) ? OPERAND_FILE
-                                                              : OPERAND_HOST;
+    return (verb->bit & (VERB_SEND | VERB_RECV | VERB_COMPARE)) ? OPERAND_FILE
+                                                                : OPERAND_HOST;
 }
 
 bool completion_shows(const struct verb *verb, const struct option *option)

@@ -131,8 +131,11 @@ tn_err ask_all(const struct ask_names *names, const struct ask_round *round)
 {
     struct asking *all = calloc(names->count + 1, sizeof(*all)); /* none is no failure */
     struct tn_group *group = NULL;
-    tn_err err = all ? tn_group_open(&group, TN_GROUP_EACH_ALONE) : tn_err_errno(ENOMEM);
+    tn_err err;
 
+    if (!all)
+        return tn_err_errno(ENOMEM);
+    err = tn_group_open(&group, TN_GROUP_EACH_ALONE);
     for (size_t i = 0; i < names->count && !tn_failed(err); i++) {
         all[i] = (struct asking){ .round = round, .name = names->list[i] };
         err = tn_go(group, asking_task, &all[i], NULL, NULL);
@@ -140,7 +143,7 @@ tn_err ask_all(const struct ask_names *names, const struct ask_round *round)
     if (!tn_failed(err))
         err = tn_group_wait(group, TN_NEVER);
     tn_group_close(&group);
-    for (size_t i = 0; all && i < names->count; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         if (!tn_failed(err))
             tell(&all[i]);
         free(all[i].answer.text);
