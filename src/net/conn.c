@@ -141,7 +141,7 @@ static void on_feed(struct os_event *event)
         free_when_idle(conn);
         return;
     }
-    if (conn->pump != NULL && conn->feed.end < 0)
+    if (conn->pump != NULL && !event->wanted) /* dead, or it tells of no death any more */
         task_wake(conn->pump);
     if (conn->reader != NULL)
         task_wake(conn->reader);
