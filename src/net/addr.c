@@ -289,8 +289,8 @@ static void text_of_unix(const tn_addr *addr, char *buf, size_t size)
     memset(&sun, 0, sizeof(sun));
     memcpy(&sun, addr->as.bytes, addr->size < sizeof(sun) ? addr->size : sizeof(sun));
     length = addr->size > room ? (int)(addr->size - room) : 0;
-    if (length >
-        (int)sizeof(sun.sun_path)) /* getpeername(2) counts a 0 behind a full one */
+    /* getpeername(2) counts a 0 behind a full path. */
+    if (length > (int)sizeof(sun.sun_path))
         length = (int)sizeof(sun.sun_path);
     if (length == 0)
         snprintf(buf, size, "unix:");

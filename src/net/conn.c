@@ -354,7 +354,10 @@ static int look_at_stream(struct os *os, int fd, int *family)
     return result == -ENOTCONN ? -EINVAL : result;
 }
 
-/* What of the peer's was received before CONN was made is in TCP's count, too. */
+/*
+ * What of the peer's was received before CONN was made is in TCP's count, too.  A mark hides what
+ * stands behind it: an urgent byte whose place is looked for would wait for as much.
+ */
 static void count_former(struct tn_conn *conn)
 {
     int64_t come, before;
@@ -367,7 +370,7 @@ static void count_former(struct tn_conn *conn)
         unread = conn_unread(conn);
         come = unread > 0 ? conn_come_in_order(conn, &state) : come;
     } while (come != before);
-    if (come < 0)
+    if (come < 0 || (conn->urgent && (unread > 0 || conn_at_mark(conn))))
         return;
     conn->uncounted = (uint64_t)come - unread;
     if (state != TCP_ESTABLISHED && state != TCP_FIN_WAIT1 && state != TCP_FIN_WAIT2)

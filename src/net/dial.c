@@ -197,7 +197,7 @@ static int say_what_is_taken(struct os *os, const tn_addr *addr,
                : -EAGAIN;
 }
 
-/* Of connect(2) EAGAIN is said by nobody but say_what_is_taken: the kernel's own number says more. */
+/* EAGAIN is say_what_is_taken's: the kernel's own number says more. */
 static tn_err dial_error(int result)
 {
     tn_err err = err_from(ERR_DIAL, result == -EAGAIN ? -EADDRNOTAVAIL : result);

@@ -188,8 +188,8 @@ void tn_listener_close(struct tn_listener **listener)
     if (old == NULL)
         return;
     CHECK(old->accepting == 0);
-    path = old->forks == task_forks() ? path_of(&old->addr)
-                                      : NULL; /* or the parent's file */
+    /* A forked child's copy: the file is the parent's. */
+    path = old->forks == task_forks() ? path_of(&old->addr) : NULL;
     if (path != NULL && old->file.st_ino != 0 && os_stat(old->os, path, &now) >= 0 &&
         now.st_ino == old->file.st_ino && now.st_dev == old->file.st_dev)
         os_unlink(old->os, path);

@@ -231,9 +231,9 @@ static int wait_for_bytes(struct run *run)
     to->pump = task_self();
     result = conn_wait_readable(run->from, NULL, 0, run->deadline);
     to->pump = NULL;
+    /* Each arrival would show in both. */
     if (to->mode == CONN_FEED && to->feed.event.wanted && to->watch.event.wanted)
-        os_driver_cancel(to->driver,
-                         &to->watch.event); /* each arrival would show in both */
+        os_driver_cancel(to->driver, &to->watch.event);
     return result;
 }
 

@@ -63,9 +63,8 @@ static int watch(struct tn_loop *loop)
     }
     if (interrupts->watch.event.wanted)
         return 0;
-    if (!os_event_idle(
-            &interrupts->watch.event)) /* it could not be armed, a moment ago */
-        return -EAGAIN;
+    if (!os_event_idle(&interrupts->watch.event))
+        return -EAGAIN; /* it could not be armed, a moment ago */
     os_driver_arm(loop->driver, &interrupts->watch.event);
     return interrupts->watch.error;
 }

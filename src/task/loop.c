@@ -7,8 +7,8 @@
  *      +------- until the queue is empty or the quantum is used: run tasks <----------+
  *
  * Events come before timers, so what happened together with a deadline counts as having
- * happened; and before one that is late they are looked for once more.  The quantum sees to it that tasks which only wake each other do not keep
- * the loop from the kernel.
+ * happened; and before one that is late they are looked for once more.  The quantum sees to
+ * it that tasks which only wake each other do not keep the loop from the kernel.
  *
  * A standstill is a deadlock when every task waits for another one: none waits for
  * something outside, no timer is set and no other thread can post.

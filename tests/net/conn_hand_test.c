@@ -3,6 +3,7 @@
  * conn_hand_test.c -- connections handed over: adopted, released, paired; their options
  * and what is known of them; and letting go in every state.
  */
+#include <linux/net_tstamp.h>
 #include <sys/wait.h>
 
 #include "net/net_rig.h"
@@ -136,6 +137,23 @@ TEST_IN_TASK(a_released_descriptor_brings_no_stamps)
     raw_send(entry.fd, "out", 3);
     assert_int_equal(poll(&entry, 1, 0), 0);
     assert_ok(tn_adopt(&wire.conn, entry.fd, NULL));
+    wire_drop(&wire);
+}
+
+/* Some may still come, without the bytes: nobody asks for more of them. */
+TEST_IN_TASK(what_is_under_way_at_a_release_brings_small_stamps_only)
+{
+    struct tn_conn_options options = { .confirmable = true };
+    struct wire wire = wire_open_with(AF_INET, &options);
+    int fd = -1;
+
+    raw_deaf(wire.peer);
+    assert_ok(tn_write(wire.conn, "x", 1, NULL, rig_patience()));
+    assert_ok(tn_release(&wire.conn, &fd, rig_patience()));
+    assert_int_equal(raw_number(fd, SOL_SOCKET, SO_TIMESTAMPING),
+                     SOF_TIMESTAMPING_OPT_TSONLY);
+    raw_hearing(wire.peer);
+    assert_ok(tn_adopt(&wire.conn, fd, NULL));
     wire_drop(&wire);
 }
 

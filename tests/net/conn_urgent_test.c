@@ -245,6 +245,27 @@ TEST_IN_TASK(so_it_does_behind_what_was_sent_before_an_adoption)
     wire_drop(&wire);
 }
 
+/* Its mark hides how much stands behind it, and so how much came before the adoption. */
+TEST_IN_TASK(a_byte_that_came_before_an_adoption_is_told_at_once)
+{
+    struct tn_conn_options options = { .urgent = true };
+    struct wire wire = wire_open(AF_INET);
+    char buf[8];
+    int fd = -1;
+
+    wire_send(&wire, 3);
+    wire_take(&wire, 3);
+    assert_ok(tn_release(&wire.conn, &fd, rig_patience()));
+    raw_send(wire.peer, "ab", 2);
+    peer_sends_urgent(&wire, '!');
+    raw_send(wire.peer, "cd", 2);
+    assert_ok(tn_adopt(&wire.conn, fd, &options));
+    assert_urgent(&wire, '!', 2);
+    assert_ok(tn_read_all(wire.conn, buf, 4, NULL, rig_patience()));
+    assert_memory_equal(buf, "abcd", 4);
+    wire_drop(&wire);
+}
+
 static tn_err wait_without_a_watch(void *arg)
 {
     struct fault *fault = arg;
